@@ -1,0 +1,1 @@
+"""Text to tokens: slicing by offset, cutting documents into chunks, tokenising, packing."""
