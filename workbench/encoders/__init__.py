@@ -1,0 +1,1 @@
+"""Engines that turn batches into vectors: one file each, one small protocol."""

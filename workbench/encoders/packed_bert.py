@@ -1,0 +1,152 @@
+"""BERT's family on the CPU without padding: products over all tokens of a batch, attention row group by row group.
+
+Rows of a batch come sorted by length, so rows of one length stand together: attention runs over such a group as
+a plain batched product, with no padding, no mask and no gathering. Same computation as transformers' models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from workbench.encoders.bert_weights import BertWeights, LayerWeights, Norm, relative_bucket
+from workbench.encoders.cpu_linear import PackedLinear
+from workbench.encoders.pooling import pool
+
+#: Attention scores computed at once, in numbers: they then stay in the cache between the two products.
+_SCORES = 1 << 19
+
+Group = tuple[int, int, int]  # first token, rows, tokens of each row
+
+
+def groups(lengths: list[int]) -> list[Group]:
+    """Runs of rows of one length."""
+    found: list[Group] = []
+    token = 0
+    for length in lengths:
+        if found and found[-1][2] == length:
+            first, rows, _ = found[-1]
+            found[-1] = (first, rows + 1, length)
+        else:
+            found.append((token, 1, length))
+        token += length
+    return found
+
+
+class PackedBert:
+    """A model of BERT's family, computing rows of any lengths as one run of tokens."""
+
+    def __init__(self, weights: BertWeights) -> None:
+        self._heads = weights.heads
+        self._eps = weights.eps
+        self._words, self._places, self._norm = weights.words, weights.places, weights.norm
+        self._layers = [_Layer(layer, weights) for layer in weights.layers]
+        self._bias = _RelativeBias(weights.relative) if weights.relative is not None else None
+
+    def pooled(self, ids: Tensor, lengths: list[int], modes: str, skip: int) -> Tensor:
+        """float32 [rows, width × modes] of rows given as int32 ids [tokens] and their lengths."""
+        runs = groups(lengths)
+        hidden = self._embeddings(ids, runs)
+        for layer in self._layers:
+            hidden = layer(hidden, runs, self._heads, self._bias)
+        return torch.cat([self._pool(hidden, run, modes, skip) for run in runs])
+
+    def _embeddings(self, ids: Tensor, runs: list[Group]) -> Tensor:
+        """Word and position embeddings of all tokens, normalised: [tokens, width]."""
+        places = torch.cat([torch.arange(length).repeat(rows) for _, rows, length in runs])
+        summed = functional.embedding(ids, self._words) + functional.embedding(places, self._places)
+        return _normed(summed, self._norm, self._eps)
+
+    @staticmethod
+    def _pool(hidden: Tensor, run: Group, modes: str, skip: int) -> Tensor:
+        first, rows, length = run
+        block = hidden[first : first + rows * length].view(rows, length, -1)
+        if modes == "mean" and not skip:
+            return block.mean(dim=1, dtype=torch.float32)
+        return pool(block, torch.full((rows,), length), modes, skip=skip)
+
+
+class _Layer:
+    """One transformer layer with its weights laid out for the CPU."""
+
+    def __init__(self, layer: LayerWeights, weights: BertWeights) -> None:
+        # The factor 1/√(head size) of the scores is put into the query's weights, in float32.
+        scale = (layer.query[0].shape[0] // weights.heads) ** -0.5
+        parts = (tuple(_scaled(tensor, scale) for tensor in layer.query), layer.key, layer.value)
+        self._qkv = PackedLinear(torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts]))
+        self._out = PackedLinear(*layer.out)
+        self._up = PackedLinear(*layer.up, weights.act)
+        self._down = PackedLinear(*layer.down)
+        self._norm, self._last_norm, self._eps = layer.norm, layer.last_norm, weights.eps
+
+    def __call__(self, hidden: Tensor, runs: list[Group], heads: int, bias: _RelativeBias | None) -> Tensor:
+        qkv = self._qkv(hidden)
+        mixed = torch.empty_like(hidden)
+        for first, rows, length in runs:
+            end = first + rows * length
+            _attend(qkv[first:end], mixed[first:end], rows, length, heads, bias)
+        hidden = _normed(self._out.plus(mixed, hidden), self._norm, self._eps)
+        return _normed(self._down.plus(self._up(hidden), hidden), self._last_norm, self._eps)
+
+
+def _normed(hidden: Tensor, norm: Norm, eps: float) -> Tensor:
+    return functional.layer_norm(hidden, hidden.shape[-1:], norm[0], norm[1], eps)
+
+
+def _scaled(tensor: Tensor, scale: float) -> Tensor:
+    return (tensor.float() * scale).to(tensor.dtype)
+
+
+def _attend(qkv: Tensor, into: Tensor, rows: int, length: int, heads: int, bias: _RelativeBias | None) -> None:
+    """Self-attention of `rows` rows of `length` tokens: qkv [rows·length, 3·width] → into [rows·length, width]."""
+    size = into.shape[1] // heads
+    parts = qkv.view(rows, length, 3, heads, size)
+    target = into.view(rows, length, heads, size)
+    extra = bias(length) if bias is not None else None
+    for begin, end in _row_blocks(rows, length, heads):
+        query, key, value = parts[begin:end].permute(2, 0, 3, 1, 4)
+        if into.dtype == torch.float32:
+            mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=extra, scale=1.0)
+        else:
+            mixed = _products(query, key, value, extra)
+        target[begin:end] = mixed.transpose(1, 2)
+
+
+def _products(query: Tensor, key: Tensor, value: Tensor, extra: Tensor | None) -> Tensor:
+    """Attention as two batched products; in bf16 faster on CPUs than PyTorch's fused kernel."""
+    rows, heads, length, size = query.shape
+    flat = (rows * heads, length, size)
+    scores = torch.bmm(query.reshape(flat), key.reshape(flat).transpose(1, 2))
+    if extra is not None:
+        scores.view(rows, heads, length, length).add_(extra)
+    return torch.bmm(torch.softmax(scores, dim=-1), value.reshape(flat)).view(rows, heads, length, size)
+
+
+def _row_blocks(rows: int, length: int, heads: int) -> Iterator[tuple[int, int]]:
+    """Cut rows into blocks of a power of two, so that few different shapes have to be prepared by oneDNN."""
+    most = max(_SCORES // (heads * length * length), 1)
+    size = 1 << (most.bit_length() - 1)
+    begin = 0
+    while begin < rows:
+        while size > rows - begin:
+            size >>= 1
+        yield begin, begin + size
+        begin += size
+
+
+class _RelativeBias:
+    """MPNet's bias of the scores by distance, made once for the longest row."""
+
+    def __init__(self, table: Tensor) -> None:
+        self._table = table
+        self._made = torch.empty(1, table.shape[1], 0, 0, dtype=table.dtype)
+
+    def __call__(self, length: int) -> Tensor:
+        """[1, heads, length, length]."""
+        if self._made.shape[-1] < length:
+            buckets = relative_bucket(max(length, 128), self._table.shape[0])
+            self._made = functional.embedding(buckets, self._table).permute(2, 0, 1)[None].contiguous()
+        return self._made[:, :, :length, :length]

@@ -1,0 +1,95 @@
+"""The torch engine: any Hugging Face encoder or decoder model, on CPU, CUDA or Apple's MPS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workbench.core.activity import Meter
+from workbench.core.errors import DeviceMemoryError
+from workbench.encoders.base import EncoderInfo, EncoderSpec, Pending, TokenBatch
+from workbench.encoders.torch_import import import_torch
+
+
+class TorchEncoder:
+    """Computes on one device; see `Encoder`."""
+
+    def __init__(self, spec: EncoderSpec) -> None:
+        self._spec = spec
+        self.depth = 1
+        self._forward: Any = None
+
+    def load(self) -> EncoderInfo:
+        """Load the model. Raises UsageError or DeviceMemoryError, as `torch_load.load` says."""
+        torch = import_torch()
+        from workbench.encoders.matrix_rate import matrix_rate
+        from workbench.encoders.torch_load import choose_device, choose_dtype, dtype_name
+
+        if self._spec.threads:
+            torch.set_num_threads(self._spec.threads)
+        device = choose_device(self._spec.device)
+        dtype = choose_dtype(self._spec.dtype, device)
+        self._forward = _forward_for(self._spec, device, dtype)
+        self.depth = self._forward.depth
+        on_cpu = device.type == "cpu"
+        return EncoderInfo(
+            engine="torch",
+            device=str(device),
+            device_name=_device_name(device),
+            dtype=dtype_name(dtype),
+            model=self._spec.model.name,
+            dim=self._spec.model.dim,
+            token_budget=self._spec.token_budget or _budget(device),
+            memory_bytes=torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else None,
+            notes=(*self._spec.model.notes, *self._forward.notes),
+            threads=torch.get_num_threads() if on_cpu else 0,
+            matrix_flops=matrix_rate(str(device), dtype_name(dtype)),
+        )
+
+    def submit(self, batch: TokenBatch, meter: Meter) -> Pending:
+        """Start a batch. Raises DeviceMemoryError when it does not fit; the device is usable afterwards."""
+        torch = import_torch()
+        try:
+            with torch.inference_mode():
+                return self._forward.submit(batch, meter)  # type: ignore[no-any-return]
+        except torch.OutOfMemoryError as error:
+            failure = DeviceMemoryError(f"no memory for {int(batch.lengths.sum())} tokens", where=self._spec.device)
+            failure.__cause__ = None
+            del error
+        except RuntimeError as error:
+            # CPU and MPS allocators raise a plain RuntimeError.
+            if "can't allocate memory" not in str(error) and "out of memory" not in str(error):
+                raise
+            failure = DeviceMemoryError(f"no memory for {int(batch.lengths.sum())} tokens", where=self._spec.device)
+        # Outside the except block: the failed forward's frames, and the tensors in them, are gone by now.
+        self._forward.empty_cache()
+        raise failure
+
+    def close(self) -> None:
+        """Give the device's memory back."""
+        if self._forward is not None:
+            forward, self._forward = self._forward, None
+            forward.empty_cache()
+
+
+def _forward_for(spec: EncoderSpec, device: Any, dtype: Any) -> Any:
+    if device.type == "cuda":
+        from workbench.encoders.torch_cuda import CudaForward
+
+        return CudaForward(spec, device, dtype)
+    from workbench.encoders.torch_host import HostForward
+
+    return HostForward(spec, device, dtype)
+
+
+def _budget(device: Any) -> int:
+    """Tokens of a batch where the device is saturated; larger ones cost memory and bring nothing."""
+    return {"cuda": 32768, "mps": 16384}.get(device.type, 8192)
+
+
+def _device_name(device: Any) -> str:
+    torch = import_torch()
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    if device.type == "mps":
+        return "Apple GPU"
+    return f"CPU, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
