@@ -1,0 +1,1 @@
+"""The folder on disk: shards (truth), manifests, commit, derived FAISS index."""

@@ -1,0 +1,83 @@
+"""Giving back the space of deleted rows: shards that have some are written anew without them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workbench.collection.durable import disk_errors, sha256_of
+from workbench.collection.growth import now
+from workbench.collection.manifest import FileEntry, Manifest, ShardEntry
+from workbench.collection.reader import Collection
+from workbench.collection.shards import write_chunks, write_vectors
+from workbench.collection.store import SHARDS, Store
+from workbench.core.apart import Progress
+from workbench.core.errors import RunFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """What was done: shards written anew, rows taken out, bytes of the shards before and after."""
+
+    shards: int
+    rows: int
+    before: int
+    after: int
+
+
+def compacted(store: Store, manifest: Manifest, tell: Progress) -> tuple[Manifest, Compacted]:
+    """The manifest (not published) in which no shard has deleted rows; its new files are flushed.
+
+    The old files stay until the next sweep: readers of the old manifest go on with them. The caller holds the lock.
+
+    Raises:
+        RunFailed: a shard is damaged, or the disk is full.
+    """
+    todo = [place for place, shard in enumerate(manifest.shards) if shard.deleted]
+    shards = list(manifest.shards)
+    following = manifest.next_shard
+    with Collection(store, manifest) as collection:
+        if collection.notes:
+            raise RunFailed(collection.notes[0], remedy="`verify` says what to do")
+        for done, place in enumerate(todo):
+            tell("writing shards anew", done, len(todo))
+            shards[place] = _without_deleted(store, collection, place, following)
+            following += 1
+    store.disk.sync_folder(store.root / SHARDS)
+    rows = sum(manifest.shards[place].deleted for place in todo)
+    before, after = (sum(map(_size, (part[place] for place in todo))) for part in (manifest.shards, shards))
+    new = replace(manifest, number=manifest.number + 1, created=now(), shards=tuple(shards), next_shard=following)
+    return new, Compacted(len(todo), rows, before, after)
+
+
+def _size(shard: ShardEntry) -> int:
+    return shard.chunks.size + shard.vectors.size
+
+
+def _without_deleted(store: Store, collection: Collection, place: int, number: int) -> ShardEntry:
+    shard = collection.shards[place]
+    keep = np.ones(shard.rows, np.bool_)
+    keep[collection.deleted_rows(place).astype(np.int64)] = False
+    stem = f"{SHARDS}/{number:08d}"
+    with disk_errors(store.root):
+        chunks, vectors = Path(f"{stem}.chunks.parquet"), Path(f"{stem}.vectors.arrow")
+        try:
+            with pq.ParquetFile(store.path(shard.chunks)) as file:
+                codec = file.metadata.row_group(0).column(0).compression if file.metadata.num_row_groups else "ZSTD"
+                table = file.read().filter(pa.array(keep))
+        except pa.ArrowException as error:
+            where = str(store.path(shard.chunks))
+            raise RunFailed(f"cannot be read: {error}", where=where, remedy="`verify` says what to do") from error
+        write_chunks(table, store.root / chunks, "zstd" if codec == "ZSTD" else "none")
+        store.disk.sync_file(store.root / chunks)
+        stored = collection.vectors(place)[keep]
+        size, digest = store.disk.write(store.root / vectors, lambda file: write_vectors(stored, file))
+    return replace(
+        shard, number=number, rows=int(keep.sum()), deleted=0, deletions=None,
+        chunks=FileEntry(chunks.as_posix(), *sha256_of(store.root / chunks)),
+        vectors=FileEntry(vectors.as_posix(), size, digest),
+    )
