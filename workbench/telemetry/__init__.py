@@ -1,0 +1,1 @@
+"""Measuring: the shared board, samplers, recorder. Knows no screen."""
