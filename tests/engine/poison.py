@@ -1,0 +1,36 @@
+"""Process bodies for tests: a worker that a certain text kills, an encoder that cannot start."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+
+from workbench.engine import child, worker
+from workbench.engine.encoder import EncoderProcessSpec
+from workbench.text import tokenising
+
+WORD = "POISONOUS"
+_real_main = worker.main
+_real_encode = tokenising.Tokeniser.encode
+
+
+def _deadly(self: tokenising.Tokeniser, texts: Sequence[str], prefix: str = "") -> tokenising.Tokens:
+    if any(WORD in text for text in texts):
+        os._exit(77)  # as a fault in native code would
+    return _real_encode(self, texts, prefix)
+
+
+def worker_main(spec: worker.WorkerSpec, pipe: Connection) -> None:
+    """The worker's entry point with a tokenizer that dies of one word."""
+    tokenising.Tokeniser.encode = _deadly  # type: ignore[method-assign]
+    _real_main(spec, pipe)
+
+
+def broken_main(spec: EncoderProcessSpec, pipe: Connection) -> None:
+    """An encoder that fails at every start."""
+    child.run_child(spec.child, pipe, _fail)
+
+
+def _fail(_: child.Child) -> None:
+    raise RuntimeError("no such luck")

@@ -1,0 +1,79 @@
+"""What goes into a slot comes out of it, in this process and in a spawned one; segments are gone afterwards."""
+
+from __future__ import annotations
+
+import multiprocessing
+from multiprocessing.connection import Connection
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workbench.engine.ring import BatchRing, RingShape, VectorRing
+from workbench.engine.segment import Segment, SegmentName
+
+SHAPE = RingShape(batch_slots=3, vector_slots=2, tokens=64, rows=8, dim=5)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(1, 8), min_size=1, max_size=8), st.integers(0, 2))
+def test_a_batch_comes_out_as_it_went_in(lengths, slot):
+    ring = BatchRing(memoryview(bytearray(SHAPE.batch_slots * SHAPE.batch_bytes)), SHAPE)
+    ids = np.arange(sum(lengths), dtype=np.int32) * 7
+    rows = np.asarray(lengths, np.int32)
+    positions = np.arange(len(lengths), dtype=np.int32)[::-1].copy()
+    ring.put(slot, ids, rows, positions)
+    got = ring.get(slot, len(lengths), len(ids))
+    for have, want in zip(got, (ids, rows, positions), strict=True):
+        np.testing.assert_array_equal(have, want)
+
+
+def test_slots_do_not_touch_each_other():
+    ring = VectorRing(memoryview(bytearray(SHAPE.vector_slots * SHAPE.vector_bytes)), SHAPE)
+    rows = np.arange(8, dtype=np.int32)
+    for slot in range(2):
+        ring.put(slot, rows, np.full((8, 5), slot + 0.5, np.float32))
+    for slot in range(2):
+        positions, vectors = ring.get(slot, 8)
+        np.testing.assert_array_equal(positions, rows)
+        assert (vectors == slot + 0.5).all()
+
+
+def fill(name: SegmentName, pipe: Connection) -> None:
+    """Child: fill a slot of a segment it attached by name."""
+    segment = Segment.attach(name)
+    ring = VectorRing(segment.buffer, SHAPE)
+    ring.put(1, np.arange(4, dtype=np.int32), np.arange(20, dtype=np.float32).reshape(4, 5))
+    pipe.send(len(segment.buffer))
+    ring.release()
+    segment.close()
+
+
+@pytest.mark.parametrize("kind", ["memory", "file"])
+def test_a_child_writes_into_the_parents_segment(kind, tmp_path, monkeypatch):
+    if kind == "file":  # shared memory that has no room, as in many containers
+        monkeypatch.setattr("workbench.engine.segment._reserve", no_room)
+    segment = Segment.create(SHAPE.vector_slots * SHAPE.vector_bytes, tmp_path, "vectors")
+    assert segment.name.kind == kind
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    child = context.Process(target=fill, args=(segment.name, theirs))
+    monkeypatch.undo()
+    child.start()
+    assert ours.recv() == segment.name.size
+    child.join(20)
+    ring = VectorRing(segment.buffer, SHAPE)
+    positions, vectors = ring.get(1, 4)
+    assert positions.tolist() == [0, 1, 2, 3]
+    assert vectors[3].tolist() == [15, 16, 17, 18, 19]
+    del positions, vectors
+    ring.release()
+    segment.close(remove=True)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(OSError):
+        Segment.attach(segment.name)
+
+
+def no_room(*_: object, **__: object) -> None:
+    raise OSError(28, "No space left on device")

@@ -1,0 +1,191 @@
+"""Real runs through spawned processes: finishing, resuming, rejects, stops, kills, poison rows, memory cuts."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from tests.engine import poison
+from tests.engine.harness import (
+    assert_nothing_left,
+    assert_same,
+    children_now,
+    content,
+    corpus,
+    request,
+)
+from workbench.core.errors import RunFailed, UsageError
+from workbench.core.run import RunRequest, RunResult
+from workbench.engine.run import Run
+
+
+def finish(run: Run) -> RunResult:
+    result = run.wait(120)
+    assert result is not None, "the run did not end"
+    return result
+
+
+def go(wanted: RunRequest) -> RunResult:
+    run = Run(wanted)
+    run.start()
+    return finish(run)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A corpus and an uninterrupted run over it, to compare others with."""
+    folder = tmp_path_factory.mktemp("runs")
+    source = corpus(folder / "notes.jsonl", 1500)
+    before = children_now()
+    result = go(request(folder, source, into="whole.collection"))
+    assert_nothing_left(before)
+    return folder, source, result
+
+
+def test_a_run_commits_every_row_once_in_order(made):
+    folder, _, result = made
+    assert result.outcome == "done"
+    assert (result.chunks, result.rejects, result.resumed) == (1500, 0, 0)
+    assert 0 <= result.padding_share < 0.2
+    ids, vectors = content(folder / "whole.collection")
+    assert ids == [f"row-{n}" for n in range(1500)]
+    assert vectors.shape == (1500, 16)
+
+
+def test_the_same_command_again_does_nothing(made):
+    folder, source, _ = made
+    again = go(request(folder, source, into="whole.collection"))
+    assert (again.chunks, again.resumed, again.tokens) == (0, 1500, 0)
+
+
+def test_a_stopped_run_resumes_to_the_same_vectors(made):
+    folder, source, _ = made
+    slow = request(folder, source, "encoder.tokens_per_second=20000", into="stopped.collection")
+    run = Run(slow)
+    run.start()
+    wait_for(run, lambda shot: shot.progress.units_done >= 3)
+    run.stop()
+    stopped = finish(run)
+    assert stopped.outcome == "stopped"
+    assert 0 < stopped.chunks < 1500
+    resumed = go(request(folder, source, into="stopped.collection"))
+    assert resumed.outcome == "done"
+    assert resumed.resumed == stopped.chunks
+    assert resumed.resumed + resumed.chunks == 1500
+    assert_same(folder / "whole.collection", folder / "stopped.collection")
+
+
+def test_a_run_stopped_at_once_is_consistent(made):
+    folder, source, _ = made
+    run = Run(request(folder, source, "encoder.tokens_per_second=20000", into="cut.collection"))
+    before = children_now()
+    run.start()
+    wait_for(run, lambda shot: shot.progress.units_done >= 2)
+    run.stop(now=True)
+    assert finish(run).outcome == "stopped"
+    assert_nothing_left(before)
+    go(request(folder, source, into="cut.collection"))
+    assert_same(folder / "whole.collection", folder / "cut.collection")
+
+
+@pytest.mark.parametrize("stage", ["worker", "encoder", "writer"])
+def test_a_killed_process_is_replaced_and_nothing_is_lost(made, stage):
+    folder, source, _ = made
+    into = f"killed-{stage}.collection"
+    run = Run(request(folder, source, "encoder.tokens_per_second=40000", into=into))
+    before = children_now()
+    run.start()
+    wait_for(run, lambda shot: shot.progress.units_done >= 2)
+    for child in run.children(stage):
+        child.kill()
+    result = finish(run)
+    assert result.outcome == "done"
+    assert result.chunks == 1500
+    assert_nothing_left(before)
+    assert_same(folder / "whole.collection", folder / into)
+
+
+def test_rows_that_end_the_worker_become_rejects(made, monkeypatch):
+    folder, _, _ = made
+    source = folder / "poisoned.jsonl"
+    rows = [{"id": f"p{n}", "text": f"text number {n}"} for n in range(300)]
+    for bad in (17, 18, 211):
+        rows[bad]["text"] = f"{poison.WORD} {bad}"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    monkeypatch.setattr("workbench.engine.worker.main", poison.worker_main)
+    result = go(request(folder, source, into="poisoned.collection"))
+    assert result.outcome == "done"
+    assert (result.chunks, result.rejects) == (297, 3)
+    ids, _ = content(folder / "poisoned.collection")
+    assert ids == [f"p{n}" for n in range(300) if n not in (17, 18, 211)]
+
+
+def test_out_of_device_memory_cuts_the_budget_and_goes_on(made):
+    folder, source, _ = made
+    result = go(request(
+        folder, source, "encoder.memory_tokens=500", "encoder.token_budget=4000", into="small.collection"
+    ))
+    assert result.chunks == 1500
+    assert_same(folder / "whole.collection", folder / "small.collection")
+
+
+def test_a_collection_of_another_model_is_refused(made):
+    folder, source, _ = made
+    with pytest.raises(UsageError, match="dim"):
+        go(request(folder, source, "encoder.dim=24", into="whole.collection"))
+
+
+def test_a_collection_in_use_is_refused(made):
+    folder, source, _ = made
+    first = Run(request(folder, source, "encoder.tokens_per_second=5000", into="busy.collection"))
+    first.start()
+    wait_for(first, lambda shot: shot.progress.units_done >= 1)
+    with pytest.raises(UsageError, match="in use"):
+        go(request(folder, source, into="busy.collection"))
+    first.stop(now=True)
+    finish(first)
+
+
+def test_an_encoder_that_never_works_ends_the_run_with_its_reason(made, monkeypatch):
+    folder, source, _ = made
+    monkeypatch.setattr("workbench.engine.encoder.main", poison.broken_main)
+    with pytest.raises(RunFailed, match="no such luck"):
+        go(request(folder, source, into="broken.collection"))
+
+
+def test_wrong_input_leaves_nothing_behind(made):
+    folder, _, _ = made
+    empty = folder / "nothing.jsonl"
+    empty.write_text("", encoding="utf-8")
+    with pytest.raises(UsageError):
+        go(request(folder, empty, into="never.collection"))
+    assert not (folder / "never.collection").exists()
+
+
+def test_a_paused_run_stands_still_and_goes_on(made):
+    folder, source, _ = made
+    run = Run(request(folder, source, "encoder.tokens_per_second=30000", into="paused.collection"))
+    run.start()
+    wait_for(run, lambda shot: shot.progress.units_done >= 1)
+    run.pause()
+    wait_for(run, lambda shot: shot.paused)
+    wait_for(run, lambda shot: len({old.progress.tokens_done for old in run.window(5)}) == 1)
+    still = run.snapshot()
+    assert still is not None
+    assert still.progress.units_done < still.progress.units_total
+    run.resume()
+    assert finish(run).chunks == 1500
+
+
+def wait_for(run: Run, condition, seconds: float = 60.0) -> None:
+    """Wait until a snapshot satisfies the condition; the run must not end before."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        shot = run.snapshot()
+        if shot is not None and condition(shot):
+            return
+        assert not run.done, run.wait(0)
+        time.sleep(0.02)
+    raise AssertionError("the condition was not met in time")

@@ -1,0 +1,175 @@
+"""Running again over changed input: equal to a fresh run, and nothing unchanged is embedded again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.engine import harness
+from workbench.collection.reader import Collection
+from workbench.core.errors import UsageError
+from workbench.core.profile import SourceSection
+from workbench.core.run import RunRequest, RunResult
+from workbench.engine.run import Run
+from workbench.sources.registry import open_source, source_spec
+
+
+def run(request: RunRequest) -> RunResult:
+    started = Run(request)
+    started.start()
+    result = started.wait(120)
+    assert result is not None
+    return result
+
+
+def rows(path: Path) -> dict[str, tuple[object, ...]]:
+    """chunk_id → everything else, the vector too, of all rows that can be found."""
+    with Collection.open(path) as collection:
+        alive = np.flatnonzero(collection.alive())
+        vectors = collection.gather(alive)
+        table = collection.rows(alive).to_pylist()
+        assert len(table) == collection.count == len({row["chunk_id"] for row in table})
+        return {
+            row.pop("chunk_id"): (*sorted(row.items()), vector.tobytes())
+            for row, vector in zip(table, vectors, strict=True)
+        }
+
+
+def words(row: tuple[object, ...]) -> tuple[str, str]:
+    """What is embedded."""
+    return dict(row[:-1])["title"], dict(row[:-1])["text"]
+
+
+def paragraphs(topic: str, count: int) -> str:
+    return "\n\n".join(f"{topic} paragraph {n} " + " ".join(harness.WORDS[n % 7 :]) for n in range(count))
+
+
+@pytest.fixture
+def notes(tmp_path) -> Path:
+    folder = tmp_path / "notes"
+    (folder / "sub").mkdir(parents=True)
+    for name, count in (("a", 6), ("b", 4), ("sub/c", 5), ("d", 3)):
+        (folder / f"{name}.md").write_text(f"# {name}\n\n{paragraphs(name, count)}\n", encoding="utf-8")
+    return folder
+
+
+def asked(tmp_path: Path, source: Path, into: str) -> RunRequest:
+    return harness.request(tmp_path, source, "source.chunk_tokens=24", "source.overlap_tokens=0", into=into)
+
+
+def test_a_changed_folder_ends_as_a_fresh_run_would(tmp_path, notes):
+    first = run(asked(tmp_path, notes, "c"))
+    before = rows(tmp_path / "c")
+    text = (notes / "a.md").read_text(encoding="utf-8")
+    (notes / "a.md").write_text(text.replace("a paragraph 3", "a new thought 3"), encoding="utf-8")
+    (notes / "b.md").unlink()
+    (notes / "e.md").write_text(f"# e\n\n{paragraphs('e', 3)}", encoding="utf-8")
+    again = run(asked(tmp_path, notes, "c"))
+    run(asked(tmp_path, notes, "fresh"))
+    after = rows(tmp_path / "c")
+    assert after == rows(tmp_path / "fresh")
+    assert first.unchanged == 0 and again.unchanged == sum(before.get(name) == row for name, row in after.items())
+    assert again.unchanged + again.chunks == len(after)
+    assert again.removed == sum(after.get(name) != row for name, row in before.items())
+    embedded = again.chunks - again.reused
+    known = {words(row) for row in before.values()}
+    assert embedded == sum(words(row) not in known for row in after.values()) > 0
+
+
+def test_files_that_have_not_changed_are_not_even_read(notes, tmp_path):
+    spec = source_spec([notes], None, SourceSection(), 0, 24, tmp_path / "cache")
+    known = open_source(spec).plan()
+    (notes / "sub" / "c.md").write_text("# c\n\nshort\n", encoding="utf-8")
+    source = open_source(spec)
+    whole, changed = source.plan(), source.plan_changes(known.documents)
+    assert changed.nbytes == len("# c\n\nshort\n") < whole.nbytes
+    assert changed.documents == whole.documents and changed.documents.keys() == known.documents.keys()
+
+
+def test_nothing_is_embedded_when_nothing_has_changed(tmp_path, notes):
+    run(asked(tmp_path, notes, "c"))
+    again = run(asked(tmp_path, notes, "c"))
+    assert (again.chunks, again.tokens, again.outcome) == (0, 0, "done")
+
+
+def test_text_that_moves_keeps_its_vector(tmp_path, notes):
+    run(asked(tmp_path, notes, "c"))
+    shutil.move(notes / "d.md", notes / "renamed.md")
+    again = run(asked(tmp_path, notes, "c"))
+    moved = [name for name in rows(tmp_path / "c") if name.startswith("renamed.md")]
+    # the title of these chunks is the heading in the file, not its name: the text as embedded is the same
+    assert again.tokens == 0 and again.reused == again.chunks == again.removed == len(moved) > 0
+
+
+def test_removals_alone_need_no_encoder(tmp_path, notes):
+    run(asked(tmp_path, notes, "c"))
+    (notes / "d.md").unlink()
+    again = run(asked(tmp_path, notes, "c"))
+    assert (again.chunks, again.tokens, again.run) == (0, 0, "")
+    assert again.removed > 0 and not [name for name in rows(tmp_path / "c") if name.startswith("d.md")]
+    run(asked(tmp_path, notes, "fresh"))
+    assert rows(tmp_path / "c") == rows(tmp_path / "fresh")
+
+
+def test_going_back_and_forth_ends_where_it_should(tmp_path, notes):
+    run(asked(tmp_path, notes, "c"))
+    first = rows(tmp_path / "c")
+    text = (notes / "a.md").read_text(encoding="utf-8")
+    for content in ("# a\n\nsomething else\n", text):
+        (notes / "a.md").write_text(content, encoding="utf-8")
+        run(asked(tmp_path, notes, "c"))
+    assert rows(tmp_path / "c") == first
+
+
+def test_a_changed_table_row_by_row(tmp_path):
+    source = harness.corpus(tmp_path / "rows.jsonl", 300)
+    run(harness.request(tmp_path, source, into="c"))
+    lines = source.read_text(encoding="utf-8").splitlines()
+    table = [json.loads(line) for line in lines]
+    table[7]["text"] = "entirely new words"
+    table[8]["year"] = 1  # only a column of the user's own
+    del table[100]
+    table.append({"id": "row-new", "title": "new", "text": "one more row", "year": 2})
+    source.write_text("".join(json.dumps(row) + "\n" for row in table), encoding="utf-8", newline="\n")
+    again = run(harness.request(tmp_path, source, into="c"))
+    run(harness.request(tmp_path, source, into="fresh"))
+    assert rows(tmp_path / "c") == rows(tmp_path / "fresh")
+    assert again.chunks - again.reused == 2  # row 7 and the new one: nothing else was embedded
+
+
+def test_a_killed_update_is_done_by_the_next_run(tmp_path, notes):
+    run(asked(tmp_path, notes, "c"))
+    for name in ("a", "b", "d"):
+        (notes / f"{name}.md").write_text(f"# {name}\n\n{paragraphs('later ' + name, 8)}", encoding="utf-8")
+    stopped = Run(asked(tmp_path, notes, "c"))
+    stopped.start()
+    while not stopped.done and (stopped.snapshot() is None or stopped.snapshot().progress.units_done == 0):
+        pass
+    stopped.stop(now=True)
+    stopped.wait(60)
+    again = run(asked(tmp_path, notes, "c"))
+    run(asked(tmp_path, notes, "fresh"))
+    assert again.outcome == "done"
+    assert rows(tmp_path / "c") == rows(tmp_path / "fresh")
+
+
+def test_other_settings_cut_everything_anew(tmp_path, notes):
+    run(asked(tmp_path, notes, "c"))
+    wider = harness.request(tmp_path, notes, "source.chunk_tokens=48", "source.overlap_tokens=0", into="c")
+    run(wider)
+    fresh = harness.request(tmp_path, notes, "source.chunk_tokens=48", "source.overlap_tokens=0", into="fresh")
+    run(fresh)
+    assert rows(tmp_path / "c") == rows(tmp_path / "fresh")
+
+
+def test_input_from_another_place_is_still_refused(tmp_path, notes):
+    run(asked(tmp_path, notes, "c"))
+    other = tmp_path / "others"
+    other.mkdir()
+    (other / "x.md").write_text("# x\n\nsomething\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="made from other input"):
+        run(asked(tmp_path, other, "c"))

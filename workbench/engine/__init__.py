@@ -1,0 +1,1 @@
+"""The running pipeline: supervisor, worker, encoder and writer processes, ring, leases."""

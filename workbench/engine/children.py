@@ -1,0 +1,141 @@
+"""Starting, watching and ending child processes; `spawn` everywhere, one pipe each."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing import connection
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+CONTEXT = multiprocessing.get_context("spawn")
+
+Entry = Callable[[Any, Connection], None]
+
+
+def make_pipe() -> tuple[Connection, Connection]:
+    """Both ends of a pipe. On Windows they are `PipeConnection`s, which offer the same."""
+    ours: Any
+    theirs: Any
+    ours, theirs = CONTEXT.Pipe(duplex=True)
+    return ours, theirs
+
+
+@dataclass(slots=True)
+class ChildProcess:
+    """One place in the pipeline and the process that fills it now.
+
+    Attributes:
+        row: its row on the board. gone: the process ended and its end has been dealt with.
+        ready: it has said that it can work.
+    """
+
+    stage: str
+    index: int
+    row: int
+    entry: Entry
+    spec: object
+    process: BaseProcess | None = None
+    pipe: Connection | None = None
+    ready: bool = False
+    gone: bool = True
+    leaving: bool = False
+    restarts: int = 0
+    started: float = field(default=0.0)
+
+    @property
+    def name(self) -> str:
+        """How people call it: "worker 1", "encoder"."""
+        return f"{self.stage} {self.index + 1}" if self.stage == "worker" else self.stage
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid or 0 if self.process is not None else 0
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and not self.gone and self.process.is_alive()
+
+    def start(self) -> None:
+        """Start the process, or start it again."""
+        ours, theirs = make_pipe()
+        process = CONTEXT.Process(
+            target=self.entry, args=(self.spec, theirs), name=f"workbench {self.name}", daemon=True
+        )
+        process.start()
+        theirs.close()  # else its end would never show
+        if self.process is not None:
+            self.restarts += 1
+        self.process, self.pipe = process, ours
+        self.ready, self.gone, self.leaving = False, False, False
+        self.started = time.perf_counter()
+
+    def send(self, message: object) -> bool:
+        """Send; False when the process is gone (its end is dealt with elsewhere)."""
+        if self.pipe is None or self.gone:
+            return False
+        try:
+            self.pipe.send(message)
+        except OSError:
+            return False
+        return True
+
+    def drain(self) -> list[object]:
+        """Messages that have come, whole ones only; a torn last message of a dead process is dropped."""
+        messages: list[object] = []
+        if self.pipe is None or self.gone:
+            return messages
+        with suppress(OSError, EOFError):
+            while self.pipe.poll(0) and len(messages) < 256:
+                messages.append(self.pipe.recv())
+        return messages
+
+    def kill(self) -> None:
+        """End the process at once, as a crash would."""
+        if self.process is not None:
+            self.process.kill()
+
+    def bury(self) -> int | None:
+        """Close what is left of a process that ended; returns its exit code."""
+        self.gone, self.ready = True, False
+        if self.pipe is not None:
+            self.pipe.close()
+            self.pipe = None
+        if self.process is None:
+            return None
+        self.process.join(1.0)
+        return self.process.exitcode
+
+
+def wait(children: Iterable[ChildProcess], timeout: float) -> None:
+    """Block until a child says something or ends, at most `timeout` seconds."""
+    things: list[Any] = []
+    for child in children:
+        if not child.gone and child.pipe is not None and child.process is not None:
+            things += [child.pipe, child.process.sentinel]
+    if things:
+        connection.wait(things, timeout)
+    else:
+        time.sleep(timeout)
+
+
+def end_all(children: Iterable[ChildProcess], stop: object, patience: float) -> None:
+    """Stop in order: ask, wait a bounded time, terminate."""
+    alive = [child for child in children if not child.gone]
+    for child in alive:
+        child.leaving = True
+        child.send(stop)
+    deadline = time.perf_counter() + patience
+    for child in alive:
+        if child.process is not None:
+            child.process.join(max(0.0, deadline - time.perf_counter()))
+            if child.process.is_alive():
+                child.process.terminate()
+                child.process.join(2.0)
+            if child.process.is_alive():
+                child.process.kill()
+        child.bury()

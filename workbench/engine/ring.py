@@ -1,0 +1,92 @@
+"""Slots: fixed regions of a segment. A batch slot carries token ids, a vector slot vectors; no padding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.encoders.base import Int32
+
+#: Most rows of one batch. Bounds a vector slot; short texts reach the budget long before in practice.
+MAX_ROWS = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class RingShape:
+    """Sizes of both rings.
+
+    Attributes:
+        batch_slots, vector_slots: number of slots.
+        tokens: most tokens of one batch (the budget, or one row of the greatest length).
+        rows: most rows of one batch.
+        dim: length of a vector.
+    """
+
+    batch_slots: int
+    vector_slots: int
+    tokens: int
+    rows: int
+    dim: int
+
+    @property
+    def batch_bytes(self) -> int:
+        """Bytes of a batch slot: ids, lengths and positions, int32 each."""
+        return 4 * (self.tokens + 2 * self.rows)
+
+    @property
+    def vector_bytes(self) -> int:
+        """Bytes of a vector slot: positions int32 and vectors float32."""
+        return 4 * self.rows * (1 + self.dim)
+
+
+class BatchRing:
+    """Batch slots over a buffer of `batch_slots * batch_bytes` bytes."""
+
+    def __init__(self, buffer: memoryview, shape: RingShape) -> None:
+        self._words: Int32 = np.frombuffer(
+            buffer, dtype=np.int32, count=shape.batch_slots * shape.batch_bytes // 4
+        ).reshape(shape.batch_slots, -1)
+
+    def put(self, slot: int, ids: Int32, lengths: Int32, positions: Int32) -> None:
+        """Fill a slot: ids [tokens], lengths [rows], positions [rows] (row numbers inside the unit)."""
+        words, rows, tokens = self._words[slot], len(lengths), len(ids)
+        words[:rows] = lengths
+        words[rows : 2 * rows] = positions
+        words[2 * rows : 2 * rows + tokens] = ids
+
+    def get(self, slot: int, rows: int, tokens: int) -> tuple[Int32, Int32, Int32]:
+        """Views of a slot: ids [tokens], lengths [rows], positions [rows]; valid until the slot is freed."""
+        words = self._words[slot]
+        return words[2 * rows : 2 * rows + tokens], words[:rows], words[rows : 2 * rows]
+
+    def release(self) -> None:
+        """Let go of the buffer."""
+        del self._words
+
+
+class VectorRing:
+    """Vector slots over a buffer of `vector_slots * vector_bytes` bytes."""
+
+    def __init__(self, buffer: memoryview, shape: RingShape) -> None:
+        self._words: Int32 = np.frombuffer(
+            buffer, dtype=np.int32, count=shape.vector_slots * shape.vector_bytes // 4
+        ).reshape(shape.vector_slots, -1)
+        self._dim = shape.dim
+
+    def put(self, slot: int, positions: Int32, vectors: NDArray[np.float32]) -> None:
+        """Fill a slot: positions [rows], vectors float32 [rows, dim]."""
+        words, rows = self._words[slot], len(positions)
+        words[:rows] = positions
+        words[rows : rows + vectors.size].view(np.float32)[:] = vectors.reshape(-1)
+
+    def get(self, slot: int, rows: int) -> tuple[Int32, NDArray[np.float32]]:
+        """Views of a slot: positions [rows], vectors float32 [rows, dim]."""
+        words = self._words[slot]
+        flat = words[rows : rows + rows * self._dim].view(np.float32)
+        return words[:rows], flat.reshape(rows, self._dim)
+
+    def release(self) -> None:
+        """Let go of the buffer."""
+        del self._words

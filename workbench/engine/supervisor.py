@@ -1,0 +1,286 @@
+"""The supervisor: hands out leases and slots, passes messages on, starts again what died.
+
+It runs in one thread of the parent and owns all bookkeeping; other threads only read (`RunState`) or set
+flags. It touches no text and no tensor.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from workbench.core.activity import Counter
+from workbench.core.errors import RunFailed, UsageError, WorkbenchError
+from workbench.core.run import Failure
+from workbench.encoders.base import EncoderInfo
+from workbench.engine import wire
+from workbench.engine.children import ChildProcess, end_all, wait
+from workbench.engine.flow import Flow, Pipeline
+from workbench.engine.ledger import Ledger
+from workbench.telemetry.board import Board
+
+#: Ends of processes without a commit between them after which the run gives up.
+_CRASHES = 3
+#: Failed units (exceptions, not crashes) without a commit between them after which the run gives up.
+_FAILED_UNITS = 12
+#: Seconds between looks at the flags when nothing happens.
+_TICK = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """Where the supervisor tells what happened: a line for people, a failure, a unit made durable."""
+
+    log: Callable[[str, str], None]
+    failure: Callable[[Failure], None]
+    rejected_unit: Callable[[wire.Key, str], wire.UnitPrepared]
+
+
+class Supervisor:
+    """Runs a pipeline until its ledger is finished, it is stopped, or it cannot go on."""
+
+    def __init__(
+        self, pipeline: Pipeline, ledger: Ledger, board: Board, *,
+        batch_slots: int, vector_slots: int, most_tokens: int, sink: Sink,
+    ) -> None:
+        self.pipeline, self.ledger, self.board = pipeline, ledger, board
+        self.flow = Flow(pipeline, ledger, batch_slots, vector_slots)
+        self.token_budget = 0  # known when a model is loaded
+        self._most_tokens = most_tokens
+        self.encoder_info: EncoderInfo | None = None
+        self.index: dict[str, str | float | None] | None = None
+        self.paused = False
+        self.stopping = False
+        self.killing = False
+        self.last_commit = 0.0
+        self.rows = self.rejects = self.failures = 0
+        self._sink = sink
+        self._probing: dict[int, wire.Key] = {}
+        self._crashes = self._failed_units = 0
+        self._finishing = False
+        self._last_failure: Failure | None = None
+
+    # ── the loop ─────────────────────────────────────────────────────────────────────────────────
+    def run(self) -> None:
+        """Work until everything is committed and indexed, or the user stopped the run.
+
+        Raises UsageError (a child found wrong input) or RunFailed (it cannot go on); children are ended
+        either way, and what was committed stays.
+        """
+        patience = 1.0
+        try:
+            while not self.killing and self.index is None:
+                self._dispatch()
+                wait(self.pipeline.all, _TICK)
+                for child in self.pipeline.all:
+                    self._listen(child)
+            patience = 0.2 if self.killing else 5.0
+        finally:
+            end_all(self.pipeline.all, wire.Stop(), patience)
+
+    @property
+    def phase(self) -> str:
+        """Where the run is, as in `telemetry.snapshot.Progress`."""
+        if self.index is not None:
+            return "ended"
+        if self._finishing:
+            return "indexing"
+        if self.stopping:
+            return "stopping"
+        return "running" if self.flow.first_batch else "starting"
+
+    def _listen(self, child: ChildProcess) -> None:
+        if child.gone:
+            return
+        ended = child.process is not None and not child.process.is_alive()
+        while messages := child.drain():
+            for message in messages:
+                self._take(child, message)
+            if not ended:
+                break
+        if ended:
+            self._on_end(child)
+
+    def _dispatch(self) -> None:
+        """Give out whatever can be given out now."""
+        if self.stopping:
+            self.flow.abandon_unstarted()
+        if not self.paused:
+            self._lease()
+            self.flow.forward()
+        self.flow.grant()
+        if self.ledger.finished and not self._finishing and self.pipeline.writer.ready:
+            self._finishing = self.pipeline.writer.send(wire.Finish(build_index=not self.stopping))
+
+    def _lease(self) -> None:
+        """One unit to each idle worker; a second one in advance while there are enough for all."""
+        for ahead in (0, 1):
+            for worker in self.pipeline.workers:
+                if not worker.ready or self.ledger.pending <= ahead * len(self.pipeline.workers):
+                    continue
+                if worker.index in self._probing or len(self.ledger.of_worker(worker.index)) > ahead:
+                    continue
+                lease = self.ledger.take(worker.index)
+                if lease is not None:
+                    if lease.probe is not None:
+                        self._probing[worker.index] = lease.key
+                    worker.send(lease)
+
+    # ── messages ─────────────────────────────────────────────────────────────────────────────────
+    def _take(self, child: ChildProcess, message: object) -> None:
+        match message:
+            case wire.Batch():
+                self.flow.on_batch(message)
+                if not self.paused:
+                    self.flow.forward()  # not at the end of the round: an idle encoder costs most
+            case wire.Encoded():
+                self.flow.on_encoded(child.index, message)
+            case wire.SlotFree(slot):
+                self.flow.vector_slots.release(slot)
+            case wire.Committed():
+                self._on_committed(message)
+            case wire.UnitPrepared():
+                self.flow.on_prepared(message)
+            case wire.NeedSlots() | wire.Abandoned() | wire.UnitRead() | wire.ProbeOk() | wire.UnitFailed():
+                self._take_unit(child.index, message)
+            case _:
+                self._take_state(child, message)
+
+    def _take_unit(
+        self, worker: int,
+        message: wire.NeedSlots | wire.Abandoned | wire.UnitRead | wire.ProbeOk | wire.UnitFailed,
+    ) -> None:
+        """What a worker says of a unit."""
+        match message:
+            case wire.NeedSlots(key, count):
+                if self.ledger.current(key) is not None:
+                    self.flow.batch_slots.want(worker, key, count)
+            case wire.Abandoned(key):
+                self.flow.batch_slots.forget(worker, key)
+            case wire.UnitRead(key, rows):
+                self.ledger.note_rows(key, rows)
+            case wire.ProbeOk(key):
+                self._probing.pop(worker, None)
+                self.ledger.probe_ok(key)
+            case wire.UnitFailed(key, failure):
+                self._on_unit_failed(worker, key, failure)
+
+    def _take_state(self, child: ChildProcess, message: object) -> None:
+        """Messages about a process rather than about data."""
+        match message:
+            case wire.Ready():
+                child.ready = True
+                if self.token_budget:
+                    child.send(wire.Budget(self.token_budget))
+            case wire.EncoderReady(info):
+                child.ready = True
+                self.encoder_info = info
+                self._set_budget(info.token_budget)
+                self._sink.log("info", f"model ready on {info.device_name} ({info.dtype})")
+            case wire.BudgetCut(tokens):
+                self._set_budget(tokens)
+                self._sink.log("warning", f"out of device memory: token budget cut to {tokens:,}")
+            case wire.WriterReady():
+                child.ready = True
+                self._on_writer_ready(message)
+            case wire.Finished(index):
+                self.index = index
+            case wire.Failed(failure, code):
+                self._on_failed(failure, code)
+
+    def _set_budget(self, tokens: int) -> None:
+        """The smallest budget of all encoders holds, and never more than a slot takes."""
+        self.token_budget = min(self.token_budget or self._most_tokens, tokens)
+        for worker in self.pipeline.workers:
+            worker.send(wire.Budget(self.token_budget))
+
+    def _on_committed(self, message: wire.Committed) -> None:
+        for number in message.units:
+            self.ledger.commit(number)
+        if message.rows > self.rows:
+            self._crashes = self._failed_units = 0
+        self.rows, self.rejects = message.rows, message.rejects
+        self.last_commit = time.perf_counter()
+
+    def _on_writer_ready(self, message: wire.WriterReady) -> None:
+        """A writer that took over knows of units whose commit was never told: they are not done again."""
+        for number in message.committed - self.ledger.committed:
+            unit = self.ledger.active.get(number)
+            if unit is not None:
+                self.flow.withdraw(unit.worker, unit.key)
+            self.ledger.commit(number)
+        self.rows, self.rejects = message.rows, message.rejects
+
+    # ── trouble ──────────────────────────────────────────────────────────────────────────────────
+    def _on_failed(self, failure: Failure, exit_code: int | None) -> None:
+        self._last_failure = failure
+        if exit_code is not None:
+            raise UsageError(failure.message) if exit_code == UsageError.exit_code else RunFailed(failure.message)
+        self.failures += 1
+        self._sink.failure(failure)
+
+    def _on_unit_failed(self, worker: int, key: wire.Key, failure: Failure) -> None:
+        self._probing.pop(worker, None)
+        self._failed_units += 1
+        self._last_failure = failure
+        self._sink.log("warning", f"unit {key.unit:06d} failed: {failure.message}")
+        self._blame(key, failure.message)
+        if self._failed_units >= _FAILED_UNITS:
+            self._give_up(f"{_FAILED_UNITS} units in a row could not be read")
+
+    def _on_end(self, child: ChildProcess) -> None:
+        """A process is gone: take back what it held, start it again unless that is hopeless."""
+        code = child.bury()
+        if child.leaving:
+            return
+        self.failures += 1
+        self._crashes += child.stage != "worker" or child.index not in self._probing
+        self._sink.log("error", f"{child.name} ended unexpectedly (exit code {code}); starting it again")
+        if child.stage == "worker":
+            self._worker_gone(child)
+        elif child.stage == "encoder":
+            self.flow.encoder_gone(child.index)
+        else:
+            self._finishing = False
+            self.flow.writer_gone()
+        if self._crashes >= _CRASHES:
+            self._give_up(f"{child.name} ended {_CRASHES} times without a commit in between")
+        child.start()
+
+    def _worker_gone(self, child: ChildProcess) -> None:
+        reading = self.board.read(child.row)
+        current = reading.counters[Counter.CURRENT_UNIT] if reading is not None else -1
+        probing = self._probing.pop(child.index, None)
+        if probing is not None:
+            self.ledger.blame(probing)
+        self.flow.batch_slots.forget(child.index)
+        for unit in self.ledger.of_worker(child.index):
+            self.flow.retract(unit.key)
+            if unit.key.unit == current:
+                self._blame(unit.key, "it ended its worker twice")
+            else:
+                self.ledger.give_back(unit.key)
+
+    def _blame(self, key: wire.Key, why: str) -> None:
+        self.flow.retract(key)
+        verdict = self.ledger.blame(key)
+        if verdict == "search":
+            self._sink.log("warning", f"unit {key.unit:06d}: looking for the rows that end its worker")
+        elif verdict == "reject":
+            self._reject(key, why)
+
+    def _reject(self, key: wire.Key, why: str) -> None:
+        """Commit a unit that cannot be read as one reject, so that the run can go on."""
+        empty = self._sink.rejected_unit(key, why)
+        self._sink.log("error", f"unit {key.unit:06d} rejected: {why}")
+        self.ledger.adopt(empty)
+        self.pipeline.writer.send(empty)
+
+    def _give_up(self, why: str) -> None:
+        last = self._last_failure
+        error: WorkbenchError = RunFailed(
+            f"the run gave up: {why}" + (f" (last: {last.message})" if last is not None else ""),
+            remedy="What was committed stays; the same command resumes",
+        )
+        raise error

@@ -1,0 +1,125 @@
+"""Running again over input that has changed: what must be read, and what is gone at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from workbench.collection import changes
+from workbench.collection.changes import KEPT, REUSED, Addresses, InputState, fingerprint
+from workbench.collection.manifest import Manifest
+from workbench.collection.reader import Collection
+from workbench.collection.store import Store
+from workbench.collection.writer import CollectionWriter
+from workbench.core.units import Plan, SourceSpec
+from workbench.sources.base import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A run over changed input.
+
+    Attributes:
+        whole: the plan of the whole input. plan: only what may have changed; no units: only removals.
+        touched: documents whose rows are compared, changed and removed ones; None = all.
+        state: to be remembered when the run is complete. number: of the manifest it began with.
+    """
+
+    whole: Plan
+    plan: Plan
+    touched: frozenset[str] | None
+    state: InputState
+    number: int
+
+    @property
+    def source(self) -> Mapping[str, str]:
+        """Identity of the source of this run: never twice the same, so that every attempt begins with all rows the
+        collection has, those of an interrupted attempt too."""
+        return {**self.whole.identity, "update": str(self.number)}
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What came of it: rows that stay, rows whose vectors were there, rows deleted."""
+
+    unchanged: int
+    reused: int
+    removed: int
+
+
+def input_state(spec: SourceSpec, plan: Plan) -> InputState:
+    """What is remembered of an input."""
+    place = [spec.kind, *(os.path.normcase(path) for path in (*spec.paths, spec.docs))]
+    how = [astuple(spec.columns), spec.limit, spec.chunk_tokens, spec.overlap_tokens]
+    return InputState(fingerprint(plan.identity), fingerprint(place), fingerprint(how), plan.documents)
+
+
+def find_update(into: Path, spec: SourceSpec, source: Source, plan: Plan) -> Update | Manifest | None:
+    """What a collection that is complete for an earlier state of this input needs.
+
+    Returns:
+        The manifest when nothing has changed; None when this is no update: the collection was never complete, or
+        was made from input in another place.
+    """
+    store = Store(into)
+    manifest = store.load()
+    known, now = changes.read_state(store, manifest), input_state(spec, plan)
+    if known is None or known.place != now.place:
+        return None
+    if (known.identity, known.how) == (now.identity, now.how):
+        return manifest
+    reduced, touched = plan, None
+    if known.how == now.how and known.documents and now.documents:
+        reduced = source.plan_changes(known.documents)  # type: ignore[attr-defined]
+        names = known.documents.keys() | now.documents.keys()
+        touched = frozenset(name for name in names if known.documents.get(name) != now.documents.get(name))
+    return Update(plan, reduced, touched, now, manifest.number)
+
+
+def known_folder(collection: CollectionWriter) -> Path:
+    """Where workers find what is known."""
+    return collection.staging / "known"
+
+
+def write_known(collection: CollectionWriter, update: Update) -> Addresses:
+    """Write it; returns the addresses of rows that may be gone."""
+    with Collection.open(collection.path) as rows:
+        return changes.write_known(rows, update.touched, known_folder(collection))
+
+
+def finish(collection: CollectionWriter, update: Update, candidates: Addresses) -> Counts:
+    """Delete what is gone from the input and remember its new state; every unit of the update is committed."""
+    kept = [np.load(path) for path in collection.staging.glob(f"*{KEPT}")]
+    stays = np.unique(np.concatenate([np.zeros(0, np.int64), *kept]))
+    gone = np.setdiff1d(candidates, stays, assume_unique=True)
+    removed = collection.delete(changes.by_shard(gone)) if len(gone) else 0
+    unchanged = collection.rows - _added(collection.manifest)
+    remember(collection, update.state)
+    return Counts(unchanged, _reused(collection.staging), removed)
+
+
+def remember(collection: CollectionWriter, state: InputState) -> None:
+    """Remember the input that the collection is complete for now."""
+    store = Store(collection.path)
+    collection.put_derived(changes.state_part(store, collection.manifest, state))
+
+
+def added(collection: CollectionWriter) -> int:
+    """Rows that this run has committed."""
+    return _added(collection.manifest)
+
+
+def _added(manifest: Manifest) -> int:
+    return sum(shard.rows - shard.deleted for shard in manifest.shards if shard.source == manifest.active)
+
+
+def _reused(staging: Path) -> int:
+    """Rows whose vectors were there, of the last attempt at each unit."""
+    latest: dict[str, Path] = {}
+    for path in sorted(staging.glob(f"*{REUSED}"), key=lambda path: int(path.name.split(".")[1])):
+        latest[path.name.split(".")[0]] = path
+    return sum(int((np.load(path) >= 0).sum()) for path in latest.values())
