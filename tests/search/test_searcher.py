@@ -1,0 +1,156 @@
+"""Hybrid search, folding, neighbours, more-like-this, damage: the searcher in this process."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.search import making
+from workbench.collection import text_build
+from workbench.core.errors import UsageError
+from workbench.search.searcher import Searcher
+from workbench.search.values import Answer, Query
+
+
+def with_text(path, maker):
+    writer = making.open_writer(path, maker)
+    text_build.update(writer)
+    writer.close()
+    return path
+
+
+@pytest.fixture
+def ask(tmp_path, maker):
+    path = with_text(making.make(tmp_path / "c", maker), maker)
+    searcher = Searcher([path], threads=1)
+
+    def ask(text: str = "", **options: object) -> Answer:
+        vector = maker.embed([text], "query")[0].astype(np.float32).tobytes() if text else b""
+        return searcher.answer(Query(text, vector=vector, **options))
+
+    return ask
+
+
+def ids(answer: Answer) -> list[str]:
+    return [hit.chunk_id for hit in answer]
+
+
+def test_hybrid_is_the_default_and_says_why(ask):
+    answer = ask(making.TEXTS[0], k=3)
+    assert answer.mode == "hybrid"
+    assert ids(answer)[0] == "c0"
+    hit = answer[0]
+    assert hit.dense is not None and hit.lexical is not None and hit.lexical > 0
+    assert hit.snippet == making.TEXTS[0]
+    assert [hit.snippet[a:b] for a, b in hit.marks] == ["gzip", "compresses", "a", "file"]
+
+
+@pytest.mark.parametrize("fusion", ["coverage", "reciprocal"])
+def test_both_fusions_find_what_both_searches_put_first(ask, fusion):
+    assert ids(ask(making.TEXTS[2], k=1, fusion=fusion)) == ["c2"]
+
+
+def test_hybrid_returns_k_even_when_no_word_matches(ask):
+    assert len(ask("zzz qqq", k=7)) == 7
+
+
+def test_lexical_alone(ask):
+    answer = ask("zlib data", mode="lexical", k=5)
+    assert ids(answer) == ["c1"] and answer[0].dense is None
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "dense", "lexical"])
+@pytest.mark.parametrize(
+    ("where", "left"), [("year = 1907", ["c7"]), ("year < 1900", []), ("doc in ('d0','d3')", None)]
+)
+def test_filters_act_before_the_search_in_every_mode(ask, mode, where, left):
+    answer = ask("the Fuchs compresses rivers to open birds", mode=mode, where=where, k=4)
+    expected = ["c0", "c1", "c6", "c7"] if left is None else left
+    found = set(ids(answer))
+    assert found <= set(expected)
+    if mode != "lexical":
+        assert found == set(expected)
+
+
+def test_a_deleted_chunk_is_found_by_no_mode(tmp_path, maker):
+    path = with_text(making.make(tmp_path / "c", maker), maker)
+    writer = making.open_writer(path, maker)
+    writer.delete({0: [2]})
+    writer.close()
+    searcher = Searcher([path])
+    vector = maker.embed([making.TEXTS[2]])[0].astype(np.float32).tobytes()
+    for mode in ("hybrid", "dense", "lexical"):
+        assert "c2" not in ids(searcher.answer(Query(making.TEXTS[2], k=10, mode=mode, vector=vector)))
+
+
+def test_chunks_of_equal_content_are_folded_and_still_k_come_back(tmp_path, maker):
+    texts = ["again and again"] * 5 + making.TEXTS[:5]
+    path = with_text(making.make(tmp_path / "c", maker, texts), maker)
+    searcher = Searcher([path])
+    vector = maker.embed(["again and again"])[0].astype(np.float32).tobytes()
+    query = Query("again and again", k=3, vector=vector)
+    folded = searcher.answer(query)
+    assert len(folded) == 3 and len({hit.text for hit in folded}) == 3
+    assert folded[0].duplicates == ("c1", "c2", "c3", "c4")
+    everything = searcher.answer(Query("again and again", k=10, vector=vector))
+    assert len(everything) == 10  # more than are distinct: the others fill up
+    plain = searcher.answer(Query("again and again", k=3, vector=vector, fold=False))
+    assert {hit.text for hit in plain} == {"again and again"}
+
+
+def test_neighbours_come_from_the_same_document_across_shards(tmp_path, maker):
+    texts = making.TEXTS[:6]
+    writer = making.open_writer(tmp_path / "c", maker)
+    for unit in (1, 0):  # committed in the wrong order, as workers finish
+        rows = making.table(texts[unit * 3 : unit * 3 + 3], unit * 3)
+        rows = rows.set_column(1, "doc_id", [["one"] * 3 if unit == 0 else ["one", "one", "two"]])
+        making.add_unit(writer, unit, rows, maker.embed(texts[unit * 3 : unit * 3 + 3]))
+    writer.close()
+    searcher = Searcher([tmp_path / "c"])
+    vector = maker.embed([texts[3]])[0].astype(np.float32).tobytes()
+    hit = searcher.answer(Query(vector=vector, k=1, neighbours=2))[0]
+    assert (hit.before, hit.text, hit.after) == (tuple(texts[1:3]), texts[3], (texts[4],))
+
+
+def test_more_like_this_leaves_the_chunk_itself_out(ask):
+    for mode in ("", "hybrid", "lexical"):
+        answer = ask(like="c4", k=3, mode=mode)
+        assert "c4" not in ids(answer)
+    assert len(ask(like="c4", k=20)) == len(making.TEXTS) - 1
+    with pytest.raises(UsageError, match="no chunk 'nope'"):
+        ask(like="nope")
+
+
+def test_a_threshold_leaves_out_what_scores_less(ask):
+    every = ask(making.TEXTS[0], k=10, mode="dense")
+    least = every[3].score
+    assert [hit.score >= least for hit in ask(making.TEXTS[0], k=10, mode="dense", min_score=least)] == [True] * 4
+
+
+def test_without_a_text_index_hybrid_is_dense_and_lexical_explains(tmp_path, maker):
+    searcher = Searcher([making.make(tmp_path / "c", maker)])
+    vector = maker.embed(["x"])[0].astype(np.float32).tobytes()
+    answer = searcher.answer(Query("x", vector=vector))
+    assert answer.mode == "dense" and any("no text index yet" in note for note in answer.notes)
+    with pytest.raises(UsageError, match="index --text"):
+        searcher.answer(Query("x", mode="lexical"))
+
+
+def test_a_damaged_shard_is_named_and_the_rest_stays_searchable(tmp_path, maker):
+    path = making.make(tmp_path / "c", maker)
+    victim = path / "shards" / "00000001.chunks.parquet"
+    data = bytearray(victim.read_bytes())
+    data[8:200] = bytes(192)  # of the right size: only reading shows it
+    victim.write_bytes(data)
+    (path / "shards" / "00000002.vectors.arrow").write_bytes(b"cut")
+    searcher = Searcher([path])
+    vector = maker.embed(["anything"])[0].astype(np.float32).tobytes()
+    answer = searcher.answer(Query("anything", vector=vector, k=10))
+    assert {"c0", "c1", "c2", "c3"} == set(ids(answer))
+    assert any("00000001.chunks.parquet" in note for note in answer.notes)
+    assert any("00000002.vectors.arrow is cut short" in note for note in answer.notes)
+
+
+def test_ids_alone(ask):
+    answer = ask(making.TEXTS[5], k=4, ids_only=True)
+    assert answer[0].chunk_id == "c5" and answer[0].doc_id == "d2" and answer[0].text == ""

@@ -1,0 +1,1 @@
+"""Asking a collection: the query encoder and the searcher, each in its own process."""

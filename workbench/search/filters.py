@@ -1,0 +1,199 @@
+"""Filters on a collection: which rows may be found, as one bit per row; pyarrow only."""
+
+from __future__ import annotations
+
+import datetime
+import fnmatch
+import re
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from workbench.collection.reader import Collection
+from workbench.collection.shards import CONTENT_HASH
+from workbench.core.errors import RunFailed
+from workbench.search.where import Among, Both, Compare, Either, IsNull, Matches, Node, Not, Value, complaint, parse
+
+Mask = NDArray[np.bool_]
+Column = Any  # pa.Array or pa.ChunkedArray
+
+#: Names a field goes by besides its own.
+ALIASES = {"doc": "doc_id", "chunk": "chunk_id", "id": "chunk_id", "path": "place"}
+#: Line, row or page at the end of a place: `notes/a.md:12`, `books.parquet#1041`.
+_POSITION = r"[:#][0-9][0-9:,-]*$"
+_MASKS = 32  # filters whose answer is kept
+_COLUMN_BYTES = 512 << 20  # of columns kept in memory
+_OPS = {
+    "=": pc.equal, "!=": pc.not_equal, "<": pc.less, "<=": pc.less_equal, ">": pc.greater, ">=": pc.greater_equal,
+}
+
+
+class Filters:
+    """Answers filters about one open collection; keeps columns and answers it has computed."""
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+        self._schema: pa.Schema | None = None
+        self._columns: OrderedDict[str, Column] = OrderedDict()
+        self._masks: OrderedDict[str, Mask] = OrderedDict()
+
+    @property
+    def fields(self) -> pa.Schema:
+        """Columns a filter may name."""
+        if self._schema is None:
+            fields = [field for field in self._collection.schema() if field.name != CONTENT_HASH]
+            self._schema = pa.schema([field.with_type(_plain(field.type)) for field in fields])
+        return self._schema
+
+    def mask(self, where: str) -> Mask:
+        """[ordinals] True for rows the filter lets through.
+
+        Raises:
+            UsageError: not in the filter language, an unknown field (lists the fields), values of a wrong type.
+        """
+        if where not in self._masks:
+            found = self._evaluate(parse(where), where)
+            values = pc.fill_null(found, False).to_numpy(zero_copy_only=False)
+            self._masks[where] = np.asarray(values, dtype=np.bool_)
+            if len(self._masks) > _MASKS:
+                self._masks.popitem(last=False)
+        self._masks.move_to_end(where)
+        return self._masks[where]
+
+    # ── the tree ─────────────────────────────────────────────────────────────────────────────────
+    def _evaluate(self, node: Node, where: str) -> Any:
+        match node:
+            case Not(inner):
+                return pc.invert(self._evaluate(inner, where))
+            case Both(left, right):
+                return pc.and_kleene(self._evaluate(left, where), self._evaluate(right, where))
+            case Either(left, right):
+                return pc.or_kleene(self._evaluate(left, where), self._evaluate(right, where))
+            case IsNull(field, at):
+                return pc.is_null(self._column(field, at, where))
+        column = self._column(node.field, node.at, where)
+        match node:
+            case Compare(_, op, value, at):
+                return _OPS[op](*_comparable(column, value, at, where, node.field))
+            case Among(_, values, at):
+                fitted = [_comparable(column, value, at, where, node.field) for value in values]
+                found = pc.equal(*fitted[0])
+                for one in fitted[1:]:
+                    found = pc.or_kleene(found, pc.equal(*one))
+                return found
+            case Matches(field, pattern, glob, at):
+                return self._matches(column, field, pattern, glob=glob, at=at, where=where)
+        raise AssertionError(node)
+
+    def _matches(
+        self, column: Column, field: str, pattern: str, *, glob: bool, at: int, where: str
+    ) -> Any:
+        if not _is_text(column.type):
+            raise complaint(where, at, f"{field} is {_kind(column.type)}, patterns are for text", "Compare it with =")
+        if not glob:
+            return pc.match_like(column, pattern)
+        if field == "path":
+            column = pc.replace_substring_regex(column, _POSITION, "")
+        # fnmatch's own translation, without the parts RE2 does not know
+        expression = fnmatch.translate(pattern.replace("\\", "/")).removesuffix(r"\Z").removesuffix(r"\z")
+        expression = re.sub(r"\(\?>(.*?)\)", r"(?:\1)", expression)
+        return pc.match_substring_regex(column, f"^(?:{expression})$")
+
+    def _column(self, field: str, at: int, where: str) -> Column:
+        name = field if field in self.fields.names else ALIASES.get(field, field)
+        if name not in self.fields.names:
+            names = ", ".join(self.fields.names)
+            raise complaint(where, at, f"there is no field {field!r}", f"The fields are: {names}")
+        return self.column(name)
+
+    def column(self, name: str) -> Column:
+        """A column over all ordinals; null where a shard has none."""
+        if name not in self._columns:
+            self._columns[name] = _read(self._collection, name, self.fields.field(name).type)
+            self._make_room()
+        self._columns.move_to_end(name)
+        return self._columns[name]
+
+    def _make_room(self) -> None:
+        while len(self._columns) > 1 and sum(one.nbytes for one in self._columns.values()) > _COLUMN_BYTES:
+            self._columns.popitem(last=False)
+
+
+def _comparable(
+    column: Column, value: Value, at: int, where: str, field: str
+) -> tuple[Column, pa.Scalar]:
+    """Column and value in types that compare. Raises UsageError with a caret when there are none."""
+    kind = column.type
+    if isinstance(value, bool):
+        if pa.types.is_boolean(kind):
+            return column, pa.scalar(value)
+    elif isinstance(value, (int, float)):
+        if pa.types.is_integer(kind) and isinstance(value, float):
+            return pc.cast(column, pa.float64()), pa.scalar(value)
+        if pa.types.is_integer(kind):
+            return pc.cast(column, pa.int64(), safe=False), pa.scalar(value, pa.int64())
+        if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+            return pc.cast(column, pa.float64()), pa.scalar(float(value))
+    elif _is_text(kind):
+        return column, pa.scalar(value, kind)
+    elif pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        return _dates(column, value, at, where)
+    example = {"a number": "1900", "true or false": "true", "a date": "'1900-01-31'"}.get(_kind(kind), "'text'")
+    raise complaint(where, at, f"{field} is {_kind(kind)}, not {_kind_of(value)}", f"Write: {field} = {example}")
+
+
+def _dates(
+    column: Column, value: str, at: int, where: str
+) -> tuple[Column, pa.Scalar]:
+    try:
+        moment = datetime.datetime.fromisoformat(value)
+    except ValueError:
+        how = "Write it as '2024-01-31' or '2024-01-31T12:30:00'"
+        raise complaint(where, at, f"{value!r} is no date", how) from None
+    if pa.types.is_timestamp(column.type) and column.type.tz is not None:
+        zoned = moment if moment.tzinfo else moment.replace(tzinfo=datetime.timezone.utc)
+        return pc.cast(column, pa.timestamp("us", "UTC"), safe=False), pa.scalar(zoned, pa.timestamp("us", "UTC"))
+    plain = moment.replace(tzinfo=None)
+    return pc.cast(column, pa.timestamp("us"), safe=False), pa.scalar(plain, pa.timestamp("us"))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _kind(kind: pa.DataType) -> str:
+    tests = [
+        (pa.types.is_boolean, "true or false"), (pa.types.is_integer, "a number"), (pa.types.is_floating, "a number"),
+        (pa.types.is_decimal, "a number"), (pa.types.is_date, "a date"), (pa.types.is_timestamp, "a date"),
+        (_is_text, "text"),
+    ]
+    return next((name for test, name in tests if test(kind)), f"of type {kind}")
+
+
+def _kind_of(value: Value) -> str:
+    return "true or false" if isinstance(value, bool) else "text" if isinstance(value, str) else "a number"
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _read(collection: Collection, name: str, kind: pa.DataType) -> Column:
+    """A column of all shards, one value per ordinal; null where a shard has no such column."""
+    chunks: list[pa.Array] = []
+    for shard in collection.shards:
+        path = collection.path / shard.chunks.name
+        try:
+            with pq.ParquetFile(path) as file:
+                known = name in file.schema_arrow.names
+                found = file.read(columns=[name]).column(0).cast(kind).chunks if known else [pa.nulls(shard.rows, kind)]
+        except (OSError, pa.ArrowException) as error:
+            remedy = "`verify` says what is damaged and what to do"
+            raise RunFailed(f"cannot be read: {error}", where=str(path), remedy=remedy) from error
+        chunks += found
+    return pa.chunked_array(chunks, type=kind).combine_chunks()

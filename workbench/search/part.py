@@ -1,0 +1,174 @@
+"""One open collection with everything that finds rows in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from workbench.collection import index_search
+from workbench.collection.manifest import CollectionDamaged
+from workbench.collection.reader import Collection
+from workbench.collection.text_index import TextIndex, open_text_index
+from workbench.search import fusion
+from workbench.search.filters import Filters, Mask
+
+Ordinals = NDArray[np.int64]
+Vector = NDArray[np.float32]
+
+#: Candidates that each search gives to the fusion.
+_POOL = 100
+#: Candidates that lossy indexes rescore for each of them: the last ones need not be exact.
+_CANDIDATES = 8
+#: Vectors the mean of a collection is estimated from.
+_MEAN_SAMPLE = 2048
+#: Words that stand for a chunk when others like it are looked for.
+_TELLING_WORDS = 24
+NO_TEXT_INDEX = "there is no text index yet: searched by vectors alone; `workbench index --text` builds one"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row that was found; `dense`, `lexical`: its scores in both searches, None where not made."""
+
+    ordinal: int
+    score: float
+    dense: float | None = None
+    lexical: float | None = None
+
+
+class Part:
+    """Searches one collection at one moment. `notes`: what a person should know of it."""
+
+    def __init__(self, folder: Path, threads: int) -> None:
+        self.collection = Collection.open(folder)
+        self.vectors = index_search.Searcher(self.collection, threads)
+        self.filters = Filters(self.collection)
+        self.notes = [*self.collection.notes, *self.vectors.notes]
+        self.text: TextIndex | None = None
+        try:
+            self.text = open_text_index(self.collection)
+        except CollectionDamaged as error:
+            self.notes.append(f"{error}; searching by vectors alone meanwhile")
+
+    @cached_property
+    def alive(self) -> Mask | None:
+        return self.collection.alive() if self.collection.has_deletions else None
+
+    @cached_property
+    def _mean(self) -> Vector:
+        """Mean vector float32 [dim], estimated from rows spread over the collection."""
+        count = self.collection.ordinals
+        sample = np.unique(np.linspace(0, count - 1, min(count, _MEAN_SAMPLE)).astype(np.int64))
+        mean: Vector = self.collection.gather(sample).mean(axis=0)
+        return mean
+
+    def allowed(self, where: str, without: int | None = None) -> Mask | None:
+        """[ordinals] rows that may be found: not deleted, let through by the filter; None = all."""
+        mask = self.alive
+        if where:
+            found = self.filters.mask(where)
+            mask = found if mask is None else found & mask
+        if without is not None:
+            mask = np.ones(self.collection.ordinals, np.bool_) if mask is None else mask.copy()
+            mask[without] = False
+        return mask
+
+    def ordinal_of(self, chunk_id: str) -> int | None:
+        """Where a chunk is; None when it is not here (any more)."""
+        column = self.filters.column("chunk_id")
+        found = pc.index(column, chunk_id).as_py()
+        if found < 0 or (self.alive is not None and not self.alive[found]):
+            return None
+        return int(found)
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """Columns of a chunk, the content hash included."""
+        return [str(name) for name in self.collection.schema().names]
+
+    def next_to(self, ordinal: int, step: int) -> int | None:
+        """The row before (−1) or after (1) a row in its source; None where that ends or is deleted.
+
+        Units are committed in the order they are done, so the next unit's shard may be anywhere.
+        """
+        collection = self.collection
+        shard = int(np.searchsorted(collection.starts, ordinal, side="right")) - 1
+        other = ordinal + step
+        if not collection.starts[shard] <= other < collection.starts[shard + 1]:
+            here = collection.shards[shard]
+            place = self._places.get((here.source, here.unit + step))
+            if place is None or not collection.shards[place].rows:
+                return None
+            other = int(collection.starts[place] if step > 0 else collection.starts[place + 1] - 1)
+        return other if self.alive is None or self.alive[other] else None
+
+    @cached_property
+    def _places(self) -> dict[tuple[int, int], int]:
+        return {(shard.source, shard.unit): place for place, shard in enumerate(self.collection.shards)}
+
+    def stored_vector(self, ordinal: int) -> Vector:
+        vector: Vector = self.collection.gather(np.array([ordinal]))[0]
+        return vector
+
+    def telling_words(self, text: str) -> str:
+        """The words that tell most about a text, as a query."""
+        if self.text is None:
+            return text
+        words = self.text.words(text)
+        weights = self.text.weights(words)
+        worth = {word: words.count(word) * weight for word, weight in weights.items()}
+        return " ".join(sorted(worth, key=lambda word: -worth[word])[:_TELLING_WORDS])
+
+    # ── the three ways to search ─────────────────────────────────────────────────────────────────
+    def dense(self, vector: Vector, k: int, allowed: Mask | None, candidates: int = 0) -> list[Row]:
+        """The k nearest rows, best first. `candidates`: see `index_search.Searcher.search`."""
+        scores, ordinals = self.vectors.search(vector[None], k, allowed, candidates=candidates)
+        pairs = zip(ordinals[0].tolist(), scores[0].tolist(), strict=True)
+        return [Row(ordinal, score, dense=score) for ordinal, score in pairs if ordinal >= 0]
+
+    def lexical(self, text: str, k: int, allowed: Mask | None) -> list[Row]:
+        """The k best rows by BM25, best first."""
+        assert self.text is not None
+        found = self.text.search(text, k, allowed)
+        pairs = zip(found.ordinals.tolist(), found.scores.tolist(), strict=True)
+        return [Row(ordinal, score, lexical=score) for ordinal, score in pairs]
+
+    def hybrid(self, text: str, vector: Vector, k: int, allowed: Mask | None, how: str) -> list[Row]:
+        """The k best rows of both searches together, best first."""
+        assert self.text is not None
+        pool = max(_POOL, k)
+        near = {row.ordinal: row.score for row in self.dense(vector, pool, allowed, _CANDIDATES * pool)}
+        worded = {row.ordinal: row.score for row in self.lexical(text, pool, allowed)}
+        ordinals = np.array(list(dict.fromkeys((*near, *worded))), np.int64)
+        if not len(ordinals):
+            return []
+        if how == "reciprocal":
+            rankings = [np.array([found.get(o, -np.inf) for o in ordinals.tolist()]) for found in (near, worded)]
+            return _best(ordinals, fusion.reciprocal(*rankings), rankings[0], rankings[1], k)
+        query = vector / max(float(np.linalg.norm(vector)), 1e-12)
+        cosines = (self.collection.gather(ordinals) @ query).astype(np.float64)
+        bm25 = self._bm25(text, ordinals, worded)
+        fused = fusion.coverage(cosines, float(self._mean @ query), bm25, self.text.information(text))
+        return _best(ordinals, fused, cosines, bm25, k)
+
+    def _bm25(self, text: str, ordinals: Ordinals, known: dict[int, float]) -> fusion.Scores:
+        assert self.text is not None
+        found = np.array([known.get(ordinal, np.nan) for ordinal in ordinals.tolist()])
+        missing = np.flatnonzero(np.isnan(found))
+        found[missing] = self.text.scores(text, ordinals[missing])
+        return found
+
+
+def _best(
+    ordinals: Ordinals, fused: fusion.Scores, dense: fusion.Scores, lexical: fusion.Scores, k: int
+) -> list[Row]:
+    order = np.lexsort((ordinals, -fused))[:k]
+    return [
+        Row(int(ordinals[i]), float(fused[i]), *(None if np.isneginf(s[i]) else float(s[i]) for s in (dense, lexical)))
+        for i in order
+    ]

@@ -1,0 +1,141 @@
+"""The process that finds chunks; faiss, tantivy and pyarrow, never torch or textual."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from workbench.core.errors import UsageError
+from workbench.search import wire
+from workbench.search.filters import Mask
+from workbench.search.hits import Found, Hits
+from workbench.search.part import NO_TEXT_INDEX, Part, Row, Vector
+from workbench.search.processes import Handler, SearcherSpec
+from workbench.search.values import Answer, Query, SearchInfo
+
+#: Rows looked for, for each hit wanted, when chunks of equal content are folded.
+_FOLD = 2
+Way = Callable[[Part, int, "Mask | None"], "list[Row]"]
+
+
+def opened(spec: SearcherSpec) -> tuple[wire.Ready, Handler]:
+    """Open the collections; what to say, and the handler of requests."""
+    searcher = Searcher([Path(folder) for folder in spec.collections], spec.process.threads)
+    return wire.Ready(0.0, notes=tuple(searcher.notes)), searcher.handle
+
+
+class Searcher:
+    """Answers queries to the newest generation of one or several collections."""
+
+    def __init__(self, folders: list[Path], threads: int = 0) -> None:
+        """`threads`: CPU threads of one search; 0 = all."""
+        self._threads = threads or os.cpu_count() or 1
+        self._parts = [Part(folder, self._threads) for folder in folders]
+
+    @property
+    def notes(self) -> list[str]:
+        return [note for part in self._parts for note in part.notes]
+
+    def handle(self, body: object) -> object:
+        self._refresh()
+        match body:
+            case wire.Search(queries):
+                return wire.Found(tuple(self.answer(query) for query in queries))
+            case wire.Describe():
+                return self.info()
+        raise TypeError(f"unknown request {type(body).__name__}")
+
+    def info(self) -> SearchInfo:
+        collections = [part.collection for part in self._parts]
+        return SearchInfo(
+            collections=tuple(str(one.path) for one in collections),
+            generations=tuple(one.manifest.number for one in collections),
+            chunks=sum(one.count for one in collections),
+            index=", ".join(dict.fromkeys(part.vectors.kind for part in self._parts)),
+            text=self._has_text,
+            model=collections[0].identity.get("model", ""),
+            notes=tuple(self.notes),
+        )
+
+    @property
+    def _has_text(self) -> bool:
+        return all(part.text is not None for part in self._parts)
+
+    def _refresh(self) -> None:
+        """Go over to the newest generation where a writer has published one."""
+        for place, part in enumerate(self._parts):
+            if not part.collection.is_newest:
+                self._parts[place] = Part(part.collection.path, self._threads)
+                part.collection.close()
+
+    # ── one query ────────────────────────────────────────────────────────────────────────────────
+    def answer(self, query: Query) -> Answer:
+        """Raises UsageError for a filter that cannot be used, a chunk that is not there, no text index."""
+        began = perf_counter()
+        notes = self.notes
+        mode = query.mode or ("dense" if query.like or (query.vector and not query.text) else "hybrid")
+        if mode == "hybrid" and not self._has_text:
+            mode = "dense"
+            notes += [NO_TEXT_INDEX]
+        if mode == "lexical" and not self._has_text:
+            raise UsageError("there is no text index", remedy="`workbench index --text` builds one from the chunks")
+        way, words, masks = self._prepared(query, mode)
+        hits = Hits(self._parts)
+        if query.ids_only:
+            bare = hits.bare(self._found(way, masks, query.k))
+            return Answer(tuple(bare), mode, tuple(notes), perf_counter() - began)
+        asked = query.k * _FOLD if query.fold else query.k
+        while True:
+            found = self._found(way, masks, asked)
+            choice = hits.choose(found, query.k, fold=query.fold)
+            if not query.fold or choice.distinct >= query.k or len(found) < asked:
+                break
+            asked *= _FOLD
+        made = hits.of(choice, words, query.neighbours)
+        if query.min_score is not None:
+            made = [hit for hit in made if hit.score >= query.min_score]
+        return Answer(tuple(made), mode, (*notes, *hits.notes), perf_counter() - began)
+
+    def _prepared(self, query: Query, mode: str) -> tuple[Way, str, list[Mask | None]]:
+        """How to search, the words to mark, and the rows that may be found in each collection."""
+        text, vector = query.text, np.frombuffer(query.vector, np.float32)
+        own: tuple[int, int] | None = None
+        if query.like:
+            own = self._place_of(query.like)
+            part, ordinal = self._parts[own[0]], own[1]
+            vector = part.stored_vector(ordinal)
+            text = part.telling_words(str(part.collection.rows([ordinal], ["text"]).column(0)[0].as_py()))
+        masks = [
+            part.allowed(query.where, own[1] if own is not None and own[0] == place else None)
+            for place, part in enumerate(self._parts)
+        ]
+        return _way(mode, text, vector, query.fusion), text, masks
+
+    def _place_of(self, chunk_id: str) -> tuple[int, int]:
+        for place, part in enumerate(self._parts):
+            ordinal = part.ordinal_of(chunk_id)
+            if ordinal is not None:
+                return place, ordinal
+        raise UsageError(f"there is no chunk {chunk_id!r}", remedy="Take a chunk_id of a hit")
+
+    def _found(self, way: Way, masks: Sequence[Mask | None], k: int) -> list[Found]:
+        """The k best rows of all collections together."""
+        found = [
+            Found(place, row)
+            for place, (part, mask) in enumerate(zip(self._parts, masks, strict=True))
+            for row in way(part, k, mask)
+        ]
+        found.sort(key=lambda one: -one.row.score)
+        return found[:k]
+
+
+def _way(mode: str, text: str, vector: Vector, fusion: str) -> Way:
+    if mode == "dense":
+        return lambda part, k, allowed: part.dense(vector, k, allowed)
+    if mode == "lexical":
+        return lambda part, k, allowed: part.lexical(text, k, allowed)
+    return lambda part, k, allowed: part.hybrid(text, vector, k, allowed, fusion)

@@ -1,0 +1,131 @@
+"""Which sentences of a chunk carry the match, and where its words are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+#: Characters a snippet aims at; a single longer sentence is cut around its first match.
+LENGTH = 320
+_SENTENCE = re.compile(r"[^.!?。！？\n]*(?:[.!?]+(?=\s|$)|[。！？]+|\n+|$|[.!?])", re.DOTALL)
+_HAN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af"
+_WORD = re.compile(rf"[{_HAN}]+|[^\W_{_HAN}]+")
+_IS_HAN = re.compile(f"[{_HAN}]")
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """Part of a text, and (begin, end) of the matched words in it."""
+
+    text: str
+    marks: tuple[Span, ...]
+
+
+class Snippets:
+    """Makes snippets for one query.
+
+    Args:
+        words: the query's words as the text index makes them (stems, pairs of Han signs).
+        weights: how much each tells; words without one count 1.
+        stem: the words of a text.
+    """
+
+    def __init__(
+        self, words: Sequence[str], weights: Mapping[str, float], stem: Callable[[str], Sequence[str]]
+    ) -> None:
+        self._weights = {word: weights.get(word, 1.0) for word in words}
+        self._stem = stem
+        self._known: dict[str, str] = {}
+
+    def of(self, text: str) -> Snippet:
+        """The sentences that hold the most of the query's information; the beginning when none does."""
+        found = self._matches(text)
+        sentences = _sentences(text)
+        worth = [self._worth(found, span) for span in sentences]
+        best = max(range(len(sentences)), key=lambda n: (worth[n], -n), default=None)
+        if best is None:
+            return Snippet("", ())
+        begin, end = _grown(sentences, worth, best)
+        if end - begin > LENGTH:
+            begin, end = _around(text, begin, end, next((at for _, at, _ in found if begin <= at < end), begin))
+        begin, end = _stripped(text, begin, end)
+        marks = [(a - begin, b - begin) for _, a, b in found if begin <= a and b <= end]
+        return Snippet(text[begin:end], tuple(_merged(marks)))
+
+    def _matches(self, text: str) -> list[tuple[str, int, int]]:
+        """(word, begin, end) of every query word in a text."""
+        runs = [(match[0], match.start()) for match in _WORD.finditer(text)]
+        plain = [run for run, _ in runs if not _IS_HAN.match(run)]
+        self._learn([run for run in dict.fromkeys(plain) if run not in self._known])
+        found: list[tuple[str, int, int]] = []
+        for run, at in runs:
+            if run in self._known:
+                if self._known[run] in self._weights:
+                    found.append((self._known[run], at, at + len(run)))
+                continue
+            size = min(2, len(run))
+            pairs = [(run[i : i + size], at + i, at + i + size) for i in range(len(run) - size + 1)]
+            found += [pair for pair in pairs if pair[0] in self._weights]
+        return found
+
+    def _learn(self, runs: list[str]) -> None:
+        """The stems of words; all at once, as long as each gives exactly one (very long ones give none)."""
+        stems = self._stem(" ".join(runs))
+        if len(stems) != len(runs):
+            stems = [next(iter(self._stem(run)), "") for run in runs]
+        self._known.update(zip(runs, stems, strict=True))
+
+    def _worth(self, found: list[tuple[str, int, int]], span: Span) -> float:
+        here = {word for word, at, _ in found if span[0] <= at < span[1]}
+        return sum(self._weights[word] for word in here)
+
+
+def _sentences(text: str) -> list[Span]:
+    return [match.span() for match in _SENTENCE.finditer(text) if match[0].strip()]
+
+
+def _grown(sentences: list[Span], worth: list[float], best: int) -> Span:
+    """The best sentence and neighbours, the worthier side first, as long as they fit."""
+    first = last = best
+    while True:
+        sides = [(worth[first - 1], first - 1)] if first else []
+        sides += [(worth[last + 1], last + 1)] if last + 1 < len(sentences) else []
+        # of equal worth the sentence that follows: it continues the thought
+        sides.sort(key=lambda side: (side[0], side[1]), reverse=True)
+        fitting = [
+            n for _, n in sides
+            if sentences[max(last, n)][1] - sentences[min(first, n)][0] <= LENGTH
+        ]
+        if not fitting:
+            return sentences[first][0], sentences[last][1]
+        first, last = min(first, fitting[0]), max(last, fitting[0])
+
+
+def _around(text: str, begin: int, end: int, match: int) -> Span:
+    """A window of LENGTH characters inside a long sentence, with the first match in its first third."""
+    start = max(begin, min(match - LENGTH // 3, end - LENGTH))
+    stop = min(end, start + LENGTH)
+    if start > begin and (gap := text.find(" ", start, min(start + 24, match))) >= 0:
+        start = gap + 1
+    if stop < end and (gap := text.rfind(" ", max(stop - 24, match + 1), stop)) >= 0:
+        stop = gap
+    return start, stop
+
+
+def _stripped(text: str, begin: int, end: int) -> Span:
+    piece = text[begin:end]
+    return begin + len(piece) - len(piece.lstrip()), end - (len(piece) - len(piece.rstrip()))
+
+
+def _merged(marks: list[Span]) -> list[Span]:
+    """Overlapping or touching marks (pairs of Han signs) as one."""
+    merged: list[Span] = []
+    for begin, end in sorted(marks):
+        if merged and begin <= merged[-1][1] and end >= merged[-1][1] and begin < merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], end)
+        else:
+            merged.append((begin, end))
+    return merged

@@ -1,0 +1,160 @@
+"""Changing what a collection holds, without embedding: deletions, compaction, the text index.
+
+Each runs in a process of its own, so that the caller loads neither FAISS nor tantivy.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from workbench.core.apart import Progress, run_apart
+from workbench.core.errors import UsageError
+from workbench.search.where import parse
+
+if TYPE_CHECKING:
+    from workbench.collection.compact import Compacted
+    from workbench.collection.index_tune import Trial
+    from workbench.collection.manifest import Fact
+    from workbench.collection.store import Store
+    from workbench.collection.writer import CollectionWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """`matched`: rows the filter names. `deleted`: those taken out now. `left`: rows that can be found afterwards.
+
+    `seconds`: from the decision which rows to the moment no search finds them any more.
+    """
+
+    matched: int
+    deleted: int
+    left: int
+    seconds: float
+
+
+def delete(path: Path, where: str, *, really: bool = True, progress: Progress | None = None) -> Deleted:
+    """Delete the chunks a filter lets through; no search finds them from the next one on.
+
+    Args:
+        where: see `workbench.search.where`. really: False only counts.
+
+    Raises:
+        UsageError: the filter cannot be used; no collection there, or a run is writing it.
+    """
+    parse(where)
+    return run_apart(_delete, path, where, really, progress=progress)
+
+
+def compact(path: Path, progress: Progress | None = None) -> Compacted:
+    """Write shards with deleted rows anew without them, and their indexes; nothing is embedded.
+
+    Raises:
+        UsageError: no collection there, or a run is writing it. RunFailed: a shard is damaged; the disk is full.
+    """
+    return run_apart(_compact, path, progress=progress)
+
+
+def build_text_index(path: Path, *, anew: bool = False, progress: Progress | None = None) -> dict[str, Fact]:
+    """Build the text index, or extend it by what was added; `anew`: from all shards in any case.
+
+    Returns:
+        What is known of it: engine, documents, bytes, seconds.
+
+    Raises:
+        UsageError: no collection there, or a run is writing it. RunFailed: a shard is damaged; the disk is full.
+    """
+    return run_apart(_text_index, path, anew, progress=progress)
+
+
+def tune_index(
+    path: Path, kinds: Sequence[str], sample: int, progress: Progress | None = None
+) -> list[Trial]:
+    """Try index kinds on a sample of the collection's rows; see `workbench.collection.index_tune`.
+
+    Raises:
+        UsageError: no collection there, or a run is writing it. RunFailed: a shard is damaged; the disk is full.
+    """
+    return run_apart(_tune, path, tuple(kinds), sample, progress=progress)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[Store]:
+    """A collection that is there, under its write lock; what is no longer named is removed at the end."""
+    from workbench.collection.lock import WriterLock
+    from workbench.collection.store import Store
+
+    store = Store(path)
+    store.load()  # refuses what is no collection before a lock file is made there
+    lock = WriterLock(path)
+    try:
+        yield store
+        store.sweep(store.load(), staging=False)
+    finally:
+        lock.release()
+
+
+def _writer(store: Store) -> CollectionWriter:
+    from workbench.collection.writer import CollectionWriter
+
+    return CollectionWriter(store, store.load(), None)
+
+
+def _delete(path: Path, where: str, really: bool, progress: Progress) -> Deleted:
+    import numpy as np
+
+    from workbench.collection.reader import Collection
+    from workbench.search.filters import Filters
+
+    with _locked(path) as store, Collection.open(path) as collection:
+        writer = _writer(store)
+        if collection.notes:
+            raise UsageError(collection.notes[0], where=str(path), remedy="`verify` says what to do")
+        mask = Filters(collection).mask(where) & collection.alive()
+        ordinals = np.flatnonzero(mask)
+        began = perf_counter()
+        rows: dict[int, list[int]] = defaultdict(list)
+        for place in np.unique(np.searchsorted(collection.starts, ordinals, side="right") - 1).tolist():
+            begin, end = int(collection.starts[place]), int(collection.starts[place + 1])
+            inside = ordinals[(ordinals >= begin) & (ordinals < end)] - begin
+            rows[collection.shards[place].number] = inside.tolist()
+        deleted = writer.delete(rows) if really and len(ordinals) else 0
+        return Deleted(len(ordinals), deleted, writer.rows, perf_counter() - began)
+
+
+def _compact(path: Path, progress: Progress) -> Compacted:
+    from workbench.collection.compact import compacted
+    from workbench.collection.text_build import update
+
+    with _locked(path) as store:
+        old = store.load()
+        new, done = compacted(store, old, progress)
+        if done.shards:
+            store.publish(new)
+            writer = _writer(store)
+            ann = old.derivative("ann")
+            if ann is not None:
+                rescore, effort = (int(ann.facts.get(f"asked_{name}") or 0) for name in ("rescore", "effort"))
+                writer.build_index(str(ann.facts["kind"]), rescore=rescore, nprobe=effort, progress=progress)
+            if old.derivative("text") is not None:
+                update(writer, progress=progress)
+        return done
+
+
+def _text_index(path: Path, anew: bool, progress: Progress) -> dict[str, Fact]:
+    from workbench.collection.text_build import update
+
+    with _locked(path) as store:
+        return update(_writer(store), anew=anew, progress=progress)
+
+
+def _tune(path: Path, kinds: tuple[str, ...], sample: int, progress: Progress) -> list[Trial]:
+    from workbench.collection.index_tune import tune
+
+    with _locked(path) as store:
+        return tune(store, store.load(), kinds, sample, progress)
