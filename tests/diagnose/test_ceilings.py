@@ -1,0 +1,56 @@
+"""Stages really run alone, and the pipeline beside them, on a small real input."""
+
+import pytest
+
+from tests.engine.harness import corpus, request
+from workbench.core.errors import UsageError
+from workbench.diagnose.ceilings import measure, with_pipeline, worker_rates
+from workbench.diagnose.parity import Parity
+from workbench.diagnose.trial import Trial, run_trial
+
+
+def test_each_stage_alone(tmp_path):
+    source = corpus(tmp_path / "c.jsonl", 1500)
+    wanted = request(tmp_path, source, "encoder.tokens_per_second=40000", "source.unit_rows=256")
+    found = measure(wanted, 0.3)
+    stages = {stage.name: stage for stage in found.stages}
+    assert set(stages) == {"read only", "tokenise only", "workers", "encoder", "writer", "CPU cores"}
+    assert all(stage.tokens_per_second > 0 for stage in found.stages)
+    # The device keeps its time exactly, whatever else the machine does.
+    assert stages["encoder"].tokens_per_second <= 41_000
+    assert stages["workers"].processes == 2
+    assert found.lowest in stages and with_pipeline(found, found.bound).efficiency == pytest.approx(1.0)
+    assert not list(tmp_path.glob("*.collection"))
+
+
+def test_worker_rates_for_several_numbers_and_no_input(tmp_path):
+    source = corpus(tmp_path / "c.jsonl", 300)
+    rates = worker_rates(request(tmp_path, source), [1, 2], 0.2)
+    assert [rate.processes for rate in rates] == [1, 2] and all(rate.tokens_per_second > 0 for rate in rates)
+    with pytest.raises(UsageError):
+        measure(request(tmp_path, tmp_path / "gone.jsonl"), 0.2)
+
+
+def test_a_trial_leaves_nothing_behind_and_is_diagnosed(tmp_path):
+    source = corpus(tmp_path / "c.jsonl", 4000)
+    outcome = run_trial(Trial(request(tmp_path, source, "encoder.tokens_per_second=20000", into="x"), 4.0))
+    assert outcome.failure == "" and outcome.verdict.decided
+    assert 0 < outcome.tokens_per_second < 21_000
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_trial_that_cannot_run_says_why(tmp_path):
+    source = corpus(tmp_path / "c.jsonl", 50)
+    outcome = run_trial(Trial(request(tmp_path, source, "encoder.engine=torch", "encoder.device=cuda:7"), 1.0))
+    assert outcome.tokens_per_second == 0.0 and outcome.failure
+
+
+def test_bf16_is_checked_against_fp32(tmp_path):
+    source = corpus(tmp_path / "c.jsonl", 60)
+    made = request(tmp_path, source, "encoder.engine=torch", "encoder.device=cpu", "encoder.dtype=bf16")
+    parity = Parity(made, tmp_path)
+    cosine = parity.cosine(made.profile)
+    assert 0.99 < cosine < 1.0
+    exact = request(tmp_path, source, "encoder.engine=torch", "encoder.device=cpu", "encoder.dtype=fp32")
+    assert parity.cosine(exact.profile) == pytest.approx(1.0, abs=1e-5)
+    assert parity.cosine(request(tmp_path, source).profile) is None

@@ -1,0 +1,52 @@
+"""The index is built when the last unit is committed: when that takes long, it limits the whole run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from workbench.core.activity import Counter
+from workbench.diagnose.limits import LABELS, Change, Limit, Verdict
+from workbench.diagnose.steady import total
+from workbench.telemetry.snapshot import RunFacts, Snapshot
+
+#: Share of the run's time (first batch to end) above which the index is what limits it.
+_SHARE = 0.3
+#: Seconds a row costs the automatic kinds (Flat below 50,000 rows, RaBitQ above), recall check included.
+_AUTO_SECONDS_PER_ROW = 4e-6
+_AUTO_FIXED = 1.0
+
+
+def index_finding(facts: RunFacts, snapshots: Sequence[Snapshot], verdict: Verdict) -> Verdict | None:
+    """The verdict when building the index took most of the run; None when it did not."""
+    began = next((s for s in snapshots if total(s, "encoder", Counter.BATCHES)), None)
+    building = [s for s in snapshots if s.progress.phase == "indexing"]
+    if began is None or len(building) < 2:
+        return None
+    index = (building[-1].time_ns - building[0].time_ns) / 1e9
+    whole = (building[-1].time_ns - began.time_ns) / 1e9
+    if index < _SHARE * whole or index < 2.0:
+        return None
+    tokens = total(building[-1], "encoder", Counter.TOKENS)
+    rows = building[-1].progress.rows_done
+    kind = str(facts.settings.get("index.kind", "auto"))
+    speed = f"embedding ran at {verdict.tokens_per_second:,.0f} tokens/s"
+    line = f"building the index took {index:.1f} s of {whole:.1f} s; {speed}"
+    auto = kind.startswith("auto")
+    after = whole - index + _AUTO_FIXED + _AUTO_SECONDS_PER_ROW * rows
+    change = None if auto else Change(
+        "let the index be chosen: exact for small collections, 1-bit codes with rescoring for large ones",
+        "index.kind", "auto", kind,
+    )
+    return replace(
+        verdict,
+        limit=Limit.INDEX,
+        stage="writer:index",
+        headline="Building the index limits the run",
+        evidence=(line, *verdict.evidence),
+        change=change,
+        healthy=False,
+        tokens_per_second=tokens / whole,
+        predicted_tokens_per_second=None if change is None else tokens / after,
+        next_limit=LABELS[verdict.limit] if change is not None else "",
+    )

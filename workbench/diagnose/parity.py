@@ -1,0 +1,94 @@
+"""Vectors of some settings against fp32, on texts of the user's own: what a number format costs in quality."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.core.profile import Profile
+from workbench.core.run import RunRequest
+from workbench.diagnose import alone
+from workbench.diagnose.ceilings import job, prepared_share, run_jobs
+from workbench.encoders.base import EncoderSpec
+from workbench.encoders.registry import encoder_spec
+from workbench.engine.setting import Setting, resolve
+from workbench.sources.registry import open_source
+
+#: Rows compared.
+ROWS = 256
+
+
+class Parity:
+    """Cosines to fp32 on the first rows of an input; batches are prepared once, vectors kept per settings."""
+
+    def __init__(self, request: RunRequest, folder: Path) -> None:
+        """`folder`: a temporary folder that outlives this object."""
+        self._folder = folder
+        self._setting = resolve(replace(request, into=folder / "c", fresh=False))
+        self._batches = ""
+        self._vectors: dict[tuple[str, str, str], NDArray[np.float32]] = {}
+
+    def cosine(self, profile: Profile) -> float | None:
+        """Mean cosine of the profile's vectors to those of fp32; None for an engine that only keeps time."""
+        if profile.encoder.engine == "simulated":
+            return None
+        exact = replace(profile.encoder, engine="torch", dtype="fp32", attention="auto")
+        ours, theirs = self._encode(profile), self._encode(replace(profile, encoder=exact))
+        norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
+        return float(np.mean(np.einsum("ij,ij->i", ours, theirs) / np.maximum(norms, 1e-12)))
+
+    def _encode(self, profile: Profile) -> NDArray[np.float32]:
+        section = profile.encoder
+        key = (section.engine, section.dtype, section.attention)
+        if key not in self._vectors:
+            device = section.device.split(",")[0].strip() or "auto"
+            spec = encoder_spec(replace(section, device=device), self._setting.model)
+            out = self._folder / f"{'-'.join(key)}.npy"
+            run_jobs([job(_vectors, (spec, self._prepared(), str(out)))])
+            self._vectors[key] = np.load(out)
+        return self._vectors[key]
+
+    def _prepared(self) -> str:
+        if not self._batches:
+            kept = self._folder / "parity"
+            kept.mkdir()
+            (self._setting.into / "staging").mkdir(parents=True, exist_ok=True)
+            run_jobs([job(alone.worker_only, prepared_share(self._setting, _plan(self._setting), str(kept)))])
+            self._batches = str(kept)
+        return self._batches
+
+
+def _plan(setting: Setting) -> Any:
+    return open_source(setting.source).plan()
+
+
+def _vectors(task: tuple[EncoderSpec, str, str], pipe: Connection) -> None:
+    """Entry point of a process: encode the first prepared rows into a .npy file."""
+    from workbench.core.activity import NullMeter
+    from workbench.encoders.registry import open_encoder
+
+    spec, batches, out = task
+    encoder = open_encoder(spec)
+    encoder.load()
+    pipe.send("ready")
+    pipe.recv()
+    found, rows = [], 0
+    for batch in alone.kept(Path(batches)):
+        found.append(encoder.submit(batch, NullMeter()).vectors())
+        rows += len(batch.lengths)
+        if rows >= ROWS:
+            break
+    np.save(out, np.concatenate(found).astype(np.float32))
+    pipe.send(alone.Done(0, rows, 0, 0.0, 0.0))
+    encoder.close()
+
+
+def temporary() -> tempfile.TemporaryDirectory[str]:
+    """A folder for `Parity`."""
+    return tempfile.TemporaryDirectory(prefix="workbench-parity-", ignore_cleanup_errors=True)
