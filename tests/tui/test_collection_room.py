@@ -1,0 +1,63 @@
+from pathlib import Path
+
+from tests.tui.conftest import until
+from workbench.tui.bridge import Outcome, Step
+from workbench.tui.rooms.collection import Facts
+from workbench.tui.widgets.table import LineTable
+
+SIZE = (120, 40)
+
+
+async def at_collection(app, pilot) -> Facts:
+    app.action_room("collection")
+    await until(pilot, lambda: app.screen.ROOM == "collection" and app.screen.query_one(Facts).pairs)
+    return app.screen.query_one(Facts)
+
+
+async def test_what_it_holds(make_app):
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        facts = await at_collection(app, pilot)
+        assert "RaBitQ, recall@10 0.9970" in facts.plain()
+        await pilot.press("n")
+        await until(pilot, lambda: "poems" in facts.plain())
+
+
+async def test_verify_shows_progress_and_its_end(make_app):
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        facts = await at_collection(app, pilot)
+        await pilot.press("v")
+        app.workbench.tell("verify", Step(0.5, "shards/00000007.vectors.arrow"))
+        await until(pilot, lambda: "50 %  shards/00000007" in facts.plain())
+        assert "████████████░" in facts.plain()
+        await pilot.press("v")  # one job at a time
+        app.workbench.tell("verify", Outcome(problem="shards/7: a bit flipped. Rebuild the index"))
+        await until(pilot, lambda: "a bit flipped" in facts.plain())
+        assert app.screen.job is None
+
+
+async def test_rebuild_asks_for_the_kind_and_can_be_cancelled(make_app):
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        facts = await at_collection(app, pilot)
+        await pilot.press("b")
+        await pilot.pause()
+        for key in ("ctrl+u", *"HNSW32", "enter"):
+            await pilot.press(key)
+        await pilot.pause()
+        assert app.workbench.kinds == ["HNSW32"]
+        await pilot.press("x")
+        assert app.workbench.jobs["rebuild"].cancelled
+        app.workbench.tell("rebuild", Outcome(("kind: HNSW32", "recall@10: 0.981")))
+        await until(pilot, lambda: "recall@10: 0.981" in facts.plain())
+
+
+async def test_search_goes_to_this_collection(make_app):
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await at_collection(app, pilot)
+        app.screen.query_one("#list", LineTable).focus()
+        await pilot.press("down", "slash")
+        await until(pilot, lambda: app.workbench.searches and app.workbench.searches[0].opened)
+        assert app.workbench.searches[0].opened == Path("/data/poems.collection")

@@ -1,0 +1,120 @@
+from pathlib import Path
+
+import pytest
+
+from tests.tui.conftest import until
+from tests.tui.fakes import WALL
+from workbench.tui.bridge import Outcome
+from workbench.tui.rooms.dialogs import Reading
+from workbench.tui.rooms.replay import ReplayRoom
+from workbench.tui.widgets.panels import RatePanel, VerdictPanel
+from workbench.tui.widgets.table import LineTable
+
+SIZE = (160, 50)
+
+
+async def at_runs(app, pilot) -> LineTable:
+    app.action_room("runs")
+    await until(pilot, lambda: app.screen.ROOM == "runs" and app.screen.query_one("#list", LineTable).rows)
+    return app.screen.query_one("#list", LineTable)
+
+
+async def test_history_is_listed_newest_first_and_sorts(make_app):
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        table = await at_runs(app, pilot)
+        assert [card.outcome for card in table.rows] == ["done", "stopped", "failed"]
+        assert "唐诗三百首" in table.plain()
+        table.sort_by("rate")
+        assert [card.tokens_per_second for card in table.rows] == [None, 251_000.0, 412_000.0]
+
+
+async def test_replay_plays_scrubs_and_goes_back(make_app):
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await at_runs(app, pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ReplayRoom))
+        room = app.screen
+        await until(pilot, lambda: "Tokenising limits" in room.query_one(VerdictPanel).plain())
+        assert "[a] apply" not in room.query_one(VerdictPanel).plain()
+        await pilot.press("space")
+        room.seek(WALL + 30)
+        await pilot.pause()
+        assert room.picture.frame.rows_done == 30 * 3240
+        assert "412 k tokens/s" in room.query_one(RatePanel).plain()
+        await pilot.press("left")
+        assert room.picture.frame.wall < WALL + 30
+        await pilot.press("end")
+        assert room.picture.frame.wall == WALL + 60
+        await pilot.press("greater_than_sign", "greater_than_sign")
+        assert room.speed == 4.0
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.screen.ROOM == "runs"
+        assert not isinstance(app.screen, ReplayRoom)
+
+
+async def test_playing_moves_with_the_clock(make_app):
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await at_runs(app, pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ReplayRoom))
+        room = app.screen
+        room.speed = 64.0
+        await until(pilot, lambda: room._at is not None and room._at >= WALL + 60, tries=400)
+        assert not room.playing
+
+
+async def test_keys_of_a_live_run_do_nothing_in_a_replay(make_app):
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await at_runs(app, pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ReplayRoom))
+        await pilot.press("s", "a")
+        await pilot.pause()
+        assert isinstance(app.screen, ReplayRoom)
+
+
+async def test_a_recording_that_cannot_be_read_is_explained(make_app):
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        app.workbench.broken = True
+        await at_runs(app, pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: any("recording is empty" in n.message for n in app._notifications))
+
+
+async def test_two_marked_runs_are_compared(make_app):
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await at_runs(app, pilot)
+        await pilot.press("c")
+        assert "compare" not in app.workbench.told  # two must be marked first
+        await pilot.press("m", "down", "m", "down", "m", "c")
+        assert len(app.screen.marked) == 2
+        app.workbench.tell("compare", Outcome(("tokens/s  412 k  251 k",)))
+        await until(pilot, lambda: isinstance(app.screen, Reading))
+        assert "412 k" in app.screen._body
+
+
+@pytest.mark.parametrize(("key", "job"), [("r", "report"), ("t", "trace")])
+async def test_report_and_trace_are_written_elsewhere(make_app, monkeypatch, tmp_path, key, job):
+    opened: list[str] = []
+    app = make_app()
+    monkeypatch.setattr(app, "open_url", lambda url, **_: opened.append(url))
+    async with app.run_test(size=SIZE) as pilot:
+        await at_runs(app, pilot)
+        await pilot.press(key)
+        page = tmp_path / "bericht ü.html"
+        page.touch()
+        app.workbench.tell(job, Outcome((f"written to {page}",), value=page))
+        if job == "report":
+            await until(pilot, lambda: opened)
+            assert opened == [page.as_uri()]
+        else:
+            await until(pilot, lambda: any(Path(page).name in n.message for n in app._notifications))
+        app.workbench.tell(job, Outcome(problem="the run has no recording"))
+        await until(pilot, lambda: any("no recording" in n.message for n in app._notifications))

@@ -1,0 +1,108 @@
+from textual.widgets import Input
+
+from tests.tui.conftest import until
+from workbench.tui.livesearch import matches
+from workbench.tui.rooms.search import HitTable, HitText, StateLine
+
+SIZE = (160, 50)
+
+
+async def at_search(app, pilot):
+    app.action_room("search")
+    await until(pilot, lambda: app.screen.ROOM == "search" and app.workbench.searches and app.screen.control)
+    return app.workbench.searches[0]
+
+
+def hits(app):
+    return app.screen.query_one(HitTable)
+
+
+async def test_results_appear_while_typing(make_app):
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        search = await at_search(app, pilot)
+        await pilot.press(*"gzip")
+        await until(pilot, lambda: search.asked and search.asked[-1].text == "gzip" and hits(app).rows)
+        assert "gzip.compress" in hits(app).plain()
+        assert "静夜思" in hits(app).plain()
+        state = app.screen.query_one(StateLine).plain()
+        assert "3 hits in 7 ms (query 3.2 ms, index 1.1 ms)" in state
+        await until(pilot, lambda: "the text after" in app.screen.query_one(HitText).plain())
+
+
+async def test_quick_typing_asks_once(make_app):
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        search = await at_search(app, pilot)
+        field = app.screen.query_one("#query", Input)
+        for end in range(1, 9):
+            field.value = "compress"[:end]
+        await until(pilot, lambda: hits(app).rows)
+        assert [query.text for query in search.asked][-1] == "compress"
+        assert len(search.asked) <= 2  # not one for every letter
+
+
+async def test_wide_text_keeps_its_columns(make_app):
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await at_search(app, pilot)
+        await pilot.press(*"x")
+        await until(pilot, lambda: hits(app).rows)
+        for y in range(hits(app).size.height):
+            assert hits(app).render_line(y).cell_length == hits(app).size.width
+
+
+async def test_filter_errors_are_shown_and_the_hits_stay(make_app):
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await at_search(app, pilot)
+        await pilot.press(*"gzip")
+        await until(pilot, lambda: hits(app).rows)
+        app.screen.query_one("#where", Input).value = "jahr = 3"
+        await until(pilot, lambda: "unknown field" in app.screen.query_one(StateLine).plain())
+        assert hits(app).rows
+
+
+async def test_moving_shows_the_hit_in_full_and_copies_it(make_app):
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await at_search(app, pilot)
+        await pilot.press(*"gzip")
+        await until(pilot, lambda: hits(app).rows)
+        await pilot.press("enter", "j")
+        await until(pilot, lambda: "床前明月光" in app.screen.query_one(HitText).plain())
+        assert "author: Li Bai" in app.screen.query_one(HitText).plain()
+        await pilot.press("ctrl+y")
+        assert app.clipboard.startswith("床前明月光")
+
+
+async def test_more_like_this_mode_and_emptying(make_app):
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        search = await at_search(app, pilot)
+        await pilot.press(*"gzip")
+        await until(pilot, lambda: hits(app).rows)
+        await pilot.press("ctrl+l")
+        await until(pilot, lambda: search.asked[-1].like)
+        assert search.asked[-1].like.startswith("gzip.compress\nCompress data")
+        await pilot.press("ctrl+t")
+        assert search.asked[-1].mode == "hybrid"
+        app.screen.query_one("#query", Input).value = ""
+        await until(pilot, lambda: not hits(app).rows)
+        app.screen.query_one("#query", Input).value = "nothing"
+        await until(pilot, lambda: "Nothing matches" in hits(app).plain())
+
+
+async def test_the_search_process_ends_with_the_screen(make_app):
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        search = await at_search(app, pilot)
+    assert search.closed
+
+
+def test_words_are_marked_at_their_beginnings():
+    text = "Compress a file: decompress, COMPRESSED, 压缩文件"
+    marked = [text[a:b] for a, b in matches(text, "how to compress a 压缩 file")]
+    assert marked == ["Compress", "file", "COMPRESSED", "压缩"]
+    assert matches("anything", "a the of") == ()
+    assert matches("a.c (x) [y", "a.c (x [") == matches("a.c (x) [y", "a.c (x [")  # no pattern is built from signs

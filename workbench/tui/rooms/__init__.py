@@ -1,0 +1,1 @@
+"""The six rooms of the screen and its dialogs."""

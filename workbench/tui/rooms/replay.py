@@ -1,0 +1,198 @@
+"""The Run room over a recording: play, speed, scrub."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from textual.binding import Binding, BindingType
+
+from workbench.core.run import LogLine, RunRequest, RunResult
+from workbench.telemetry.snapshot import RunFacts, Snapshot
+from workbench.tui import text as t
+from workbench.tui.actions import Action, bindings_of
+from workbench.tui.bridge import WARMING_UP, Event, VerdictView
+from workbench.tui.frames import build
+from workbench.tui.rooms.run import RunRoom
+
+#: Repaints per second while playing.
+_RATE = 4.0
+
+
+class Recorded:
+    """A recording seen as a run that is over."""
+
+    def __init__(self, facts: RunFacts, notes: Sequence[str]) -> None:
+        self._facts, self._notes = facts, notes
+
+    def facts(self) -> RunFacts | None:
+        return self._facts
+
+    def window(self, n: int) -> tuple[Snapshot, ...]:
+        return ()
+
+    def events(self, since: int) -> Sequence[Event]:
+        return [LogLine(self._facts.started, "warning", note) for note in self._notes][since:]
+
+    def verdict(self) -> VerdictView:
+        return WARMING_UP
+
+    def pause(self) -> None:
+        return None
+
+    def resume(self) -> None:
+        return None
+
+    def stop(self, *, now: bool = False) -> None:
+        return None
+
+    def done(self) -> bool:
+        return True
+
+    def result(self) -> RunResult | None:
+        return None
+
+    def error(self) -> str | None:
+        return None
+
+    def request(self) -> RunRequest | None:
+        return None
+
+
+class ReplayRoom(RunRoom, inherit_bindings=False):
+    """Plays a recording (`telemetry.recorder.Recording`). `judge` gives the verdict over its snapshots."""
+
+    ROOM = "runs"
+    KEYS = "replay"
+    # The live run's keys are not wanted here, so nothing is inherited; Tab is every screen's.
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings_of("replay"),
+        Binding("tab", "app.focus_next", show=False), Binding("shift+tab", "app.focus_previous", show=False),
+    ]
+
+    def __init__(self, recording: Any, judge: Any) -> None:
+        super().__init__()
+        self.recording, self._judge = recording, judge
+        self.picture.steers = False
+        self.speed, self.playing = 1.0, True
+        self._shown = 0
+        self._at: float | None = None
+        self._clock = time.perf_counter()
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        recording = self.recording
+        self.picture.facts = recording.facts
+        self.picture.tell(Recorded(recording.facts, recording.notes).events(0))
+        self._show_view()
+        if recording.snapshots:
+            self._at = recording.snapshots[0].wall
+            self.set_interval(1.0 / _RATE, self._beat)
+            self.bench.in_thread(self._think)
+        self.paint()
+
+    def _think(self) -> None:
+        verdict = self._judge(self.recording.facts, self.recording.snapshots)
+        self.bench.hand_over(self._judged, verdict)
+
+    def _judged(self, verdict: VerdictView) -> None:
+        self.picture.verdict = self.picture._live_verdict = verdict
+        self.paint()
+
+    def ended(self) -> None:
+        return None
+
+    @property
+    def running(self) -> bool:
+        return False
+
+    def is_open(self, action: Action) -> bool:
+        return action.name not in ("pause_run", "stop_run", "apply_change") and super().is_open(action)
+
+    def mark(self) -> tuple[str, str]:
+        sign = self.bench.glyphs.play if self.playing else self.bench.glyphs.pause
+        first, last = self.recording.snapshots[0].wall, self.recording.snapshots[-1].wall
+        at = (self._at or first) - first
+        share = f"{100 * at / (last - first):.0f} %" if last > first else "100 %"
+        return f"{sign} replay ×{self.speed:g}  {share} of {t.duration(last - first)}", "accent"
+
+    # ── playing ──────────────────────────────────────────────────────────────────────────────────
+    def _beat(self) -> None:
+        now = time.perf_counter()
+        passed, self._clock = now - self._clock, now
+        if self.playing and self._at is not None:
+            self.seek(self._at + passed * self.speed)
+
+    def seek(self, wall: float) -> None:
+        """Show the recording at a moment."""
+        snapshots = self.recording.snapshots
+        if not snapshots:
+            return
+        last = snapshots[-1].wall
+        self._at = max(snapshots[0].wall, min(wall, last))
+        upto = self._shown
+        while upto < len(snapshots) and snapshots[upto].wall <= self._at + 1e-6:
+            upto += 1
+        self._feed(upto)
+        position = max(0, self._index(self._at))
+        self.picture.at = self._at
+        self.picture.frame = build(self.recording.facts, snapshots[max(0, position - 13) : position + 1], snapshots[0])
+        if self._at >= last:
+            self.playing = False
+        self.paint()
+
+    def _feed(self, upto: int) -> None:
+        """Bring everything before `upto` into the series; only what is new."""
+        snapshots, facts = self.recording.snapshots, self.recording.facts
+        points = [
+            (snapshots[i], build(facts, snapshots[max(0, i - 13) : i + 1], snapshots[0]))
+            for i in range(self._shown, upto)
+        ]
+        self._shown = upto
+        if points:
+            self.picture.feed(facts, points, self.picture._live_verdict)
+
+    def _index(self, wall: float) -> int:
+        """Number of the last snapshot at or before a moment."""
+        return bisect_right(self.recording.snapshots, wall + 1e-6, key=lambda snapshot: snapshot.wall) - 1
+
+    # ── actions ──────────────────────────────────────────────────────────────────────────────────
+    def action_play(self) -> None:
+        last = self.recording.snapshots[-1].wall if self.recording.snapshots else 0.0
+        if not self.playing and self._at is not None and self._at >= last:
+            self._at = self.recording.snapshots[0].wall
+        self.playing = not self.playing
+        self._clock = time.perf_counter()
+        self.paint()
+
+    def action_pause_picture(self) -> None:
+        self.action_play()
+
+    def action_faster(self) -> None:
+        self.speed = min(64.0, self.speed * 2)
+        self.paint()
+
+    def action_slower(self) -> None:
+        self.speed = max(0.25, self.speed / 2)
+        self.paint()
+
+    def _move(self, columns: int) -> None:
+        self.playing = False
+        if self._at is not None:
+            self.seek(self._at + columns * max(1.0, self.picture.span / 60))
+
+    def action_earliest(self) -> None:
+        self.playing = False
+        self.seek(0.0)
+
+    def action_latest(self) -> None:
+        if self.recording.snapshots:
+            self.seek(self.recording.snapshots[-1].wall)
+
+    def go_back(self) -> bool:
+        if (self.focused is not None and self.focused.id == "filter") or self.maximized is not None:
+            return super().go_back()
+        self.app.pop_screen()
+        return True

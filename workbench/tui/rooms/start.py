@@ -1,0 +1,319 @@
+"""The Start room: what to embed, how, into what, what it will cost; Enter starts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.suggester import Suggester
+from textual.widgets import Button, DirectoryTree, Input, Label
+
+from workbench.core.errors import WorkbenchError
+from workbench.core.profile import Profile
+from workbench.core.profile_io import apply_overrides, load_profile, profile_names
+from workbench.core.run import RunRequest
+from workbench.tui import text as t
+from workbench.tui.actions import bindings_of
+from workbench.tui.bridge import CollectionCard, Estimate, Job, RunCard
+from workbench.tui.rooms.base import Room
+from workbench.tui.rooms.profile import ProfileEditor
+from workbench.tui.widgets.lines import Line, LineWidget
+from workbench.tui.widgets.table import Column, LineTable
+
+RECENT_COLUMNS = (
+    Column("what", "collection or run", 0, lambda c: c.title),
+    Column("rows", "chunks", 9, lambda c: t.count(c.rows), right=True),
+    Column("when", "when", 16, lambda c: t.date(_when(c)) if _when(c) else ""),
+)
+PROFILE_COLUMNS = (
+    Column("name", "profile", 10, lambda p: p.name, role=lambda p: "title"),
+    Column("about", "what it means", 0, lambda p: p.about),
+)
+
+
+def _when(card: CollectionCard | RunCard) -> float:
+    return (card.built or 0.0) if isinstance(card, CollectionCard) else card.started
+
+
+class PathSuggester(Suggester):
+    """Completes a typed path from the folder it points into."""
+
+    def __init__(self) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+
+    async def get_suggestion(self, value: str) -> str | None:
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[str | None] = loop.create_future()
+
+        def look() -> None:
+            name = complete_path(value)
+            with contextlib.suppress(RuntimeError):  # the screen has been closed meanwhile
+                loop.call_soon_threadsafe(_give, found, name)
+
+        # A thread of its own: a folder on a dead network drive must not keep the program from ending.
+        threading.Thread(target=look, daemon=True).start()
+        return await found
+
+
+def _give(future: asyncio.Future[str | None], name: str | None) -> None:
+    if not future.done():  # another letter was typed meanwhile
+        future.set_result(name)
+
+
+def complete_path(value: str) -> str | None:
+    """The first entry of the folder that goes on as typed, hidden ones only when a dot was typed."""
+    if not value.strip():
+        return None
+    folder_text, typed = _split(value)
+    try:
+        folder = Path(folder_text or ".").expanduser()
+        names = sorted(
+            (entry.name + ("/" if entry.is_dir() else "") for entry in folder.iterdir()
+             if entry.name.startswith(typed) and (typed.startswith(".") or not entry.name.startswith("."))),
+        )
+    except OSError:
+        return None
+    return folder_text + names[0] if names and names[0].rstrip("/") != typed else None
+
+
+def _split(value: str) -> tuple[str, str]:
+    cut = max(value.rfind("/"), value.rfind("\\")) + 1
+    return value[:cut], value[cut:]
+
+
+class FileTree(DirectoryTree):
+    """The tree of files with calm signs that every font has."""
+
+    ICON_NODE, ICON_NODE_EXPANDED, ICON_FILE = "+ ", "- ", "  "
+
+
+class EstimateLines(LineWidget):
+    """What the run will cost, and what is wrong with what was typed."""
+
+    DEFAULT_CSS = "EstimateLines { height: 6; padding: 0 1; }"
+    estimate: Estimate | None = None
+    problem = ""
+
+    def build(self, width: int, height: int) -> list[Line]:
+        if self.problem:
+            return [Line(line, "bad") for line in t.wrap(self.problem, width)]
+        if self.estimate is None:
+            return [Line("estimating …", "muted")]
+        return estimate_lines(self.estimate, width)
+
+
+def estimate_lines(estimate: Estimate, width: int) -> list[Line]:
+    """Rows, tokens, disk, time; each with its unit, n/a where it is not known."""
+    if estimate.problem:
+        return [Line(line, "bad") for line in t.wrap(estimate.problem, width)]
+    lines = [Line("input ", "muted").add(estimate.title, "strong")]
+    lines.append(
+        Line("about ", "muted").add(t.count(estimate.rows), "strong").add(" chunks, ", "muted")
+        .add(t.si(estimate.tokens, "tokens"), "strong").add(", ", "muted")
+        .add(t.size(estimate.disk_bytes), "strong").add(" on disk", "muted")
+        .add("" if estimate.free_bytes is None else f" ({t.size(estimate.free_bytes)} free)", "muted")
+    )
+    time = Line("time ", "muted").add(t.duration(estimate.seconds), "strong")
+    lines.append(time.add(f"   {estimate.rate_from}", "muted"))
+    lines += [Line(piece, "warn") for note in estimate.notes for piece in t.wrap(note, width)]
+    return lines
+
+
+class StartRoom(Room):
+    """Choose and start."""
+
+    ROOM = "start"
+    AUTO_FOCUS = "#go"
+    BINDINGS = bindings_of("start")
+    CSS_PATH: ClassVar[Any] = "start.tcss"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.overrides: dict[str, str] = {}
+        self._job: Job | None = None
+        self._timer: Any = None
+        self._asked = 0
+
+    def parts(self) -> ComposeResult:
+        settings = self.bench.settings
+        with Horizontal(id="columns"):
+            with VerticalScroll(id="form", can_focus=False):
+                yield Label("Input: a file or folder; empty: the documentation of Python's standard library")
+                yield Input(
+                    settings.inputs[0] if settings.inputs else "", id="input", suggester=PathSuggester(),
+                    placeholder="embedded default (no file, no network needed)", select_on_focus=False,
+                )
+                yield Label("Document table, if the input is a table of chunks (doc_id, start, end)", id="docs-label")
+                yield Input(id="docs", suggester=PathSuggester(), placeholder="none", select_on_focus=False)
+                yield Label("Profile")
+                yield LineTable(PROFILE_COLUMNS, id="profiles")
+                yield Label("Model; empty: as the profile says")
+                yield Input(settings.model, id="model", placeholder="default", select_on_focus=False)
+                yield Label("Collection; empty: a folder named after the input")
+                yield Input(id="into", suggester=PathSuggester(), placeholder="chosen from the input's name",
+                            select_on_focus=False)
+                yield EstimateLines(id="estimate")
+                yield Button("Start", id="go", variant="primary")
+            with Vertical(id="side"):
+                yield LineTable(RECENT_COLUMNS, id="recent", empty="nothing yet: press Enter to start the default")
+                yield FileTree(Path.cwd(), id="tree")
+
+    def on_mount(self) -> None:
+        self.query_one("#recent").border_title = "recent"
+        self.query_one("#tree").border_title = "files"
+        self.load_profiles()
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        """After the first paint: what needs the disk or a process."""
+        self.read_recent()
+        self.action_estimate()
+
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        if self.built:
+            self.read_recent()
+
+    def load_profiles(self, choose: str = "") -> None:
+        """Read the profiles; a broken one is listed with what is wrong."""
+        rows = []
+        for name in profile_names():
+            try:
+                rows.append(load_profile(name))
+            except WorkbenchError as error:
+                rows.append(Profile(name=name, about=f"cannot be used: {error}"))
+        table = self.query_one("#profiles", LineTable)
+        wanted = choose or self.bench.settings.profile
+        table.put(rows)
+        table.cursor = next((i for i, p in enumerate(rows) if p.name == wanted), 0)
+        table.styles.height = min(8, len(rows) + 1)
+        table.show()
+
+    def read_recent(self) -> None:
+        """Fill the list of collections and runs, in a thread."""
+        self.bench.in_thread(self._read_recent)
+
+    def _read_recent(self) -> None:
+        bench = self.bench.workbench
+        cards: list[CollectionCard | RunCard] = [*bench.collections()[:20]]
+        self.bench.hand_over(self.query_one("#recent", LineTable).put, cards)
+
+    # ── the request ──────────────────────────────────────────────────────────────────────────────
+    def profile(self) -> Profile:
+        """The chosen profile with what was edited. Raises WorkbenchError."""
+        chosen = self.query_one("#profiles", LineTable).current
+        profile = load_profile(chosen.name if chosen else "balanced")
+        model = self.query_one("#model", Input).value.strip()
+        changes = {**self.overrides, **({"encoder.model": model} if model else {})}
+        return apply_overrides(profile, [f"{key}={value}" for key, value in changes.items()])
+
+    def request(self) -> RunRequest:
+        """What is set out. Raises WorkbenchError with what is wrong."""
+        given = self.query_one("#input", Input).value.strip()
+        docs, into = (self.query_one(f"#{name}", Input).value.strip() for name in ("docs", "into"))
+        return RunRequest(
+            self.profile(),
+            inputs=(Path(given).expanduser(),) if given else (),
+            docs=Path(docs).expanduser() if docs else None,
+            into=Path(into).expanduser() if into else None,
+        )
+
+    # ── the estimate ─────────────────────────────────────────────────────────────────────────────
+    @on(Input.Changed)
+    def later(self) -> None:
+        """Estimate once typing pauses."""
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_timer(0.6, self.action_estimate)
+
+    @on(LineTable.Moved, "#profiles")
+    def profile_moved(self) -> None:
+        self.later()
+
+    def action_estimate(self) -> None:
+        if self._job is not None:
+            self._job.cancel()
+        lines = self.query_one(EstimateLines)
+        lines.problem, lines.estimate = "", None
+        self._asked += 1
+        number = self._asked
+        try:
+            request = self.request()
+        except WorkbenchError as error:
+            lines.problem = str(error)
+        else:
+            self._job = self.bench.workbench.estimate(
+                request, lambda estimate: self.bench.hand_over(self._estimated, number, estimate)
+            )
+        lines.show()
+
+    def _estimated(self, number: int, estimate: Estimate) -> None:
+        if number == self._asked and self.built:
+            lines = self.query_one(EstimateLines)
+            lines.estimate = estimate
+            lines.show()
+
+    # ── actions ──────────────────────────────────────────────────────────────────────────────────
+    @on(Button.Pressed, "#go")
+    @on(Input.Submitted)
+    @on(LineTable.Chosen, "#profiles")
+    def action_start_run(self) -> None:
+        try:
+            request = self.request()
+        except WorkbenchError as error:
+            self.app.notify(str(error), title="Cannot start", severity="error", markup=False)
+            return
+        settings = self.bench.settings.with_input(self.query_one("#input", Input).value.strip())
+        self.bench.keep(replace(settings, profile=request.profile.name, model=self.query_one("#model", Input).value))
+        if self._job is not None:
+            self._job.cancel()
+        self.bench.start(request)
+
+    @on(LineTable.Chosen, "#recent")
+    def open_recent(self, event: LineTable.Chosen) -> None:
+        if isinstance(event.row, CollectionCard):
+            self.bench.show_collection(event.row.path)
+
+    @on(DirectoryTree.FileSelected)
+    def file_chosen(self, event: DirectoryTree.FileSelected) -> None:
+        self._choose(event.path)
+
+    @on(DirectoryTree.DirectorySelected)
+    def folder_chosen(self, event: DirectoryTree.DirectorySelected) -> None:
+        self._choose(event.path)
+
+    def _choose(self, path: Path) -> None:
+        self.query_one("#input", Input).value = str(path)
+
+    def action_use_default(self) -> None:
+        self.query_one("#input", Input).value = ""
+        self.query_one("#docs", Input).value = ""
+
+    def action_focus_tree(self) -> None:
+        self.query_one("#tree").focus()
+
+    def action_edit_profile(self) -> None:
+        try:
+            profile = self.profile()
+        except WorkbenchError as error:
+            self.app.notify(str(error), severity="error", markup=False)
+            return
+        self.app.push_screen(ProfileEditor(profile), self._edited)
+
+    def _edited(self, answer: tuple[dict[str, str], str] | None) -> None:
+        if answer is None:
+            return
+        changes, saved = answer
+        if saved:
+            self.overrides = {}
+            self.load_profiles(choose=saved)
+        else:
+            self.overrides = {**self.overrides, **changes}
+        self.action_estimate()

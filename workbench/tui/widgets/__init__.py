@@ -1,0 +1,1 @@
+"""Widgets of the screen: lines built by pure functions, repainted only where they changed."""
