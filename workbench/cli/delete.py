@@ -1,0 +1,76 @@
+"""`workbench delete`: takes chunks out of a collection; no search finds them any more."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from workbench.cli.common import add_collection, add_json, print_json
+from workbench.core import paths
+from workbench.core.errors import UsageError
+from workbench.search.upkeep import delete
+
+if TYPE_CHECKING:
+    from workbench.cli.common import Subparsers
+
+DESCRIPTION = """\
+Deletes the chunks that --where lets through (the language is that of `workbench search --help`), or those of
+documents or places. They are not found from the next search on; `compact` gives their space back. A later run over
+the same input does not bring them back."""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser("delete", help="delete chunks from a collection", description=DESCRIPTION)
+    add_collection(parser)
+    parser.add_argument("--where", default="", metavar="FILTER", help="chunks that this filter lets through")
+    parser.add_argument("--doc", action="append", default=[], metavar="ID", help="chunks of this document")
+    parser.add_argument("--chunk", action="append", default=[], metavar="ID", help="this chunk")
+    parser.add_argument("--path", default="", metavar="GLOB", help="chunks from places like this: notes/old/*")
+    parser.add_argument("--dry-run", action="store_true", help="only say how many there are")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    add_json(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    path = paths.chosen_collection(args.collection)
+    where = condition(args)
+    if not (args.dry_run or args.yes):
+        _ask(path, delete(path, where, really=False).matched)
+    done = delete(path, where, really=not args.dry_run)
+    if args.json:
+        print_json({"collection": str(path), **asdict(done)})
+    elif args.dry_run:
+        print(f"{done.matched:,} of {done.left:,} chunks would be deleted: {path}")
+    else:
+        print(f"{done.deleted:,} chunks deleted, {done.left:,} left: {path}")
+    return 0
+
+
+def condition(args: argparse.Namespace) -> str:
+    """One filter of all options; chunks must meet each kind that is given. Raises UsageError when there is none."""
+    parts = [f"({args.where})"] if args.where else []
+    for field, values in (("doc_id", args.doc), ("chunk_id", args.chunk)):
+        if values:
+            parts.append(f"{field} in ({', '.join(map(_quoted, values))})")
+    if args.path:
+        parts.append(f"path glob {_quoted(args.path)}")
+    if not parts:
+        raise UsageError("it is not said what to delete", remedy="Give --where, --doc, --chunk or --path")
+    return " and ".join(parts)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _ask(path: object, count: int) -> None:
+    if not count:
+        return
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UsageError(f"{count:,} chunks would be deleted", where=str(path), remedy="Say --yes to do it")
+    sys.stderr.write(f"Delete {count:,} chunks from {path}? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise UsageError("nothing was deleted")

@@ -1,0 +1,89 @@
+"""`workbench index`: another FAISS index from the stored vectors, without embedding anything."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench.cli.common import Steps, add_collection, add_json, duration, print_json, size
+from workbench.collection.jobs import rebuild_index
+from workbench.core import paths
+from workbench.core.profile import Profile
+from workbench.core.profile_io import apply_overrides
+from workbench.search.upkeep import build_text_index
+
+if TYPE_CHECKING:
+    from workbench.cli.common import Subparsers
+
+DESCRIPTION = """\
+Builds the index from the stored vectors, measures recall@10 against exact search on the collection's own
+vectors, and puts the new index in place of the old one; searches go on meanwhile.
+
+kinds: auto          Flat up to 50,000 vectors, then RaBitQ, beyond 2 million IVF-RaBitQ
+       Flat          exact
+       RaBitQ        1-bit codes, the best candidates rescored from the stored vectors
+       IVF-RaBitQ    the same over inverted lists
+       SQ8 HNSW IVF PQ  8-bit codes; a graph; inverted lists; product quantisation
+       none          exact search without an index
+       …             any FAISS factory string: HNSW32, IVF4096,PQ32x4fs …
+
+--tune tries the kinds on a sample of the collection and shows recall@10, latency (one query, one thread), build time
+and bytes per vector of each; the fastest that reaches --target is proposed, and built with --apply.
+--text builds the index of words that hybrid and lexical search need, or extends it by what was added."""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser("index", help="rebuild the FAISS index as another kind", description=DESCRIPTION)
+    add_collection(parser)
+    parser.add_argument("--kind", default="auto", help="which index (auto)")
+    parser.add_argument("--rescore", default="0", metavar="N", help="candidates per hit of lossy kinds; 0: calibrated")
+    parser.add_argument("--nprobe", default="0", metavar="N", help="inverted lists visited; 0: calibrated")
+    parser.add_argument("--sample", default="200", metavar="N", help="queries that recall@10 is measured on (200)")
+    parser.add_argument("--text", action="store_true", help="build or extend the text index instead")
+    parser.add_argument("--anew", action="store_true", help="with --text: from all chunks, not only the new ones")
+    parser.add_argument("--tune", action="store_true", help="try kinds on a sample and compare them")
+    parser.add_argument("--kinds", default="", metavar="A,B", help="kinds that --tune tries, ; between factory strings")
+    parser.add_argument("--target", type=float, default=0.99, metavar="R", help="recall@10 that --tune asks for (0.99)")
+    parser.add_argument("--rows", type=int, default=100_000, metavar="N", help="rows of the sample (100,000)")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="with --tune: recall against latency")
+    parser.add_argument("--apply", action="store_true", help="with --tune: build the kind that is proposed")
+    add_json(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    if args.tune:
+        from workbench.cli.tuning import tune
+
+        return tune(args)
+    path = paths.chosen_collection(args.collection)
+    if args.text:
+        return _text(path, args)
+    words = [f"index.{name}={getattr(args, name)}" for name in ("rescore", "nprobe", "sample")]
+    chosen = apply_overrides(Profile(), words).index  # the profile knows what is allowed
+    with Steps() as steps:
+        facts = rebuild_index(
+            path, args.kind, rescore=chosen.rescore, nprobe=chosen.nprobe, sample=chosen.sample, progress=steps
+        )
+    if args.json:
+        print_json({"collection": str(path), "index": facts})
+        return 0
+    recall, seconds = facts.get("recall_at_10"), facts.get("seconds")
+    parts = [f"index {facts['kind']}"]
+    parts += [f"recall@10 {float(recall):.4f}"] if recall is not None else []
+    parts += [f"{float(facts['bytes_per_vector'] or 0):,.0f} bytes per vector"] if "bytes_per_vector" in facts else []
+    parts += [f"built in {duration(float(seconds))}"] if seconds is not None else []
+    print(f"{', '.join(parts)}: {path}")
+    return 0
+
+
+def _text(path: Path, args: argparse.Namespace) -> int:
+    with Steps() as steps:
+        facts = build_text_index(path, anew=args.anew, progress=steps)
+    if args.json:
+        print_json({"collection": str(path), "text": facts})
+    else:
+        took = duration(float(facts.get("seconds") or 0.0))
+        nbytes = size(float(facts["bytes"] or 0))
+        print(f"text index of {facts['documents']:,} chunks, {nbytes}, built in {took}: {path}")
+    return 0
