@@ -1,0 +1,1 @@
+"""The recipe of the default embedding model: ``python -m training --settings training/cpu.toml``."""
