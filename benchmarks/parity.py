@@ -1,0 +1,80 @@
+"""Vectors against sentence-transformers for the same folder: `python -m benchmarks.parity [--rows 200]`.
+
+Shapes of real models (random weights, DATA/tokenizers) and small Qwen3 and ModernBERT models made on the spot.
+Prints the lowest cosine per model and number format; exit code 1 when one is under its floor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.common import DATA, mixed_texts, random_model
+from workbench.encoders.embed import Embedder
+
+FLOORS = {"fp32": 0.99999, "bf16": 0.999}
+SHAPES = ("all-MiniLM-L6-v2", "gte-small", "all-mpnet-base-v2", "bge-small-zh-v1.5")
+
+
+def folders(root: Path) -> dict[str, Path]:
+    """Model folders by name."""
+    from tests import tiny_models
+
+    found: dict[str, Path] = {}
+    if (DATA / "tokenizers").is_dir():
+        found = {shape: random_model(shape, root / shape) for shape in SHAPES}
+    else:
+        print(f"{DATA / 'tokenizers'} is not there: the shapes of real models are left out", file=sys.stderr)
+    found["qwen3, tiny"] = tiny_models.tiny_qwen3(root / "qwen3", hidden=64)
+    found["modernbert, tiny"] = tiny_models.tiny_modernbert(root / "modernbert", hidden=64)
+    found["xlm-roberta, tiny"] = tiny_models.tiny_roberta(root / "roberta", hidden=64)
+    return found
+
+
+def texts_for(name: str, rows: int) -> list[str]:
+    """English of mixed length; Chinese for the Chinese model."""
+    if "zh" in name:
+        import pyarrow.parquet as pq
+
+        poems = pq.read_table(DATA / "tang-poems" / "poems.parquet", columns=["text"])["text"]
+        return [text for text in poems[:rows].to_pylist() if text]
+    from tests.tiny_models import SENTENCES
+
+    return mixed_texts(rows) if (DATA / "books").is_dir() else [f"{s} {n}" for n in range(rows // 7) for s in SENTENCES]
+
+
+def lowest_cosine(a: np.ndarray, b: np.ndarray) -> float:
+    """Lowest cosine between rows of [rows, dim] and [rows, dim]."""
+    return float(((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min())
+
+
+def main() -> int:
+    """Print the table; 1 when a floor is missed."""
+    from sentence_transformers import SentenceTransformer
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=200)
+    rows = parser.parse_args().rows
+    missed = 0
+    print(f"{'model':24}{'rows':>6}  {'fp32':>11}  {'bf16':>11}")
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, folder in folders(Path(scratch)).items():
+            texts = texts_for(name, rows)
+            theirs = SentenceTransformer(str(folder), device="cpu").encode(texts, show_progress_bar=False)
+            found = {}
+            for dtype in FLOORS:
+                embedder = Embedder(str(folder), dtype=dtype, device="cpu")
+                found[dtype] = lowest_cosine(embedder.embed(texts), theirs)
+                embedder.close()
+            missed += sum(value < FLOORS[dtype] for dtype, value in found.items())
+            print(f"{name:24}{len(texts):6}  {found['fp32']:11.8f}  {found['bf16']:11.8f}", flush=True)
+    print(f"floors: fp32 {FLOORS['fp32']}, bf16 {FLOORS['bf16']}; missed: {missed}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
