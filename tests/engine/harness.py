@@ -37,7 +37,8 @@ def request(folder: Path, source: Path, *assignments: str, into: str = "a.collec
     model = folder / "tiny-model"
     if not model.exists():
         tiny_bert(model)
-    settings = ["encoder.engine=simulated", f"encoder.model={model}", "encoder.dim=16", "pipeline.workers=2"]
+    settings = ["encoder.engine=simulated", f"encoder.model={model}", "encoder.dim=16", "pipeline.workers=2",
+                "source.unit_rows=24"]  # many units, of few rows
     profile = apply_overrides(load_profile("balanced"), [*settings, *assignments])
     return RunRequest(profile, (source,), into=folder / into, **more)  # type: ignore[arg-type]
 

@@ -93,7 +93,7 @@ def test_jsonl_types_are_settled_by_the_first_lines(tmp_path: Path) -> None:
 def test_jsonl_long_line_and_units(tmp_path: Path) -> None:
     long = {"text": "word " * 1_000_000, "id": "long"}
     path = lines(tmp_path / "n.jsonl", *({"text": f"t{i}"} for i in range(2000)), long, {"text": "end"})
-    wanted = spec(tmp_path, path)
+    wanted = spec(tmp_path, path, unit_rows=32)
     plan = open_source(wanted).plan()
     assert plan.rows == 2002
     assert len(plan.units) >= 60
@@ -176,7 +176,7 @@ def test_csv_long_value_and_many_rows(tmp_path: Path) -> None:
     chunks, rejects = read_all(wanted, plan)
     assert not rejects
     assert [chunk["chunk_id"] for chunk in chunks] == [str(i) for i in range(10_001)]
-    assert len(plan.units) >= 64
+    assert 30 <= len(plan.units) <= 64
 
 
 def test_several_files_have_one_schema_and_distinct_ids(tmp_path: Path) -> None:

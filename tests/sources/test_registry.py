@@ -67,11 +67,11 @@ def test_cutting() -> None:
 
 def test_units_follow_the_rows(tmp_path: Path) -> None:
     few = write(tmp_path / "few.parquet", {"text": ["x"] * 20})
-    assert [unit.rows for unit in open_source(spec(tmp_path, few)).plan().units] == [10, 10]
-    many = write(tmp_path / "many.parquet", {"text": ["x"] * 5000}, row_group_size=100)
+    assert [unit.rows for unit in open_source(spec(tmp_path, few)).plan().units] == [20]
+    many = write(tmp_path / "many.parquet", {"text": ["x"] * 20_000}, row_group_size=100)
     units = open_source(spec(tmp_path, many)).plan().units
     assert 64 <= len(units) <= 100
-    assert len(read_all(spec(tmp_path, many))[0]) == 5000
+    assert len(read_all(spec(tmp_path, many))[0]) == 20_000
 
 
 def test_a_worker_loads_nothing_heavy(tmp_path: Path) -> None:

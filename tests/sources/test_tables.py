@@ -43,9 +43,9 @@ def test_every_slice_is_pythons_own(tmp_path: Path, monkeypatch: pytest.MonkeyPa
                   "page": list(range(3000)), "place": ["mine"] * 3000}),
         tmp_path / "chunks.parquet", row_group_size=700,
     )
-    wanted = spec(tmp_path, tmp_path / "chunks.parquet", docs=docs)
+    wanted = spec(tmp_path, tmp_path / "chunks.parquet", docs=docs, unit_rows=50)
     plan = open_source(wanted).plan()
-    assert len(plan.units) >= 64
+    assert len(plan.units) >= 60
     assert plan.rows == 3000
     assert any("place" in note for note in plan.notes)
     chunks, rejects = read_all(wanted, plan)
@@ -130,12 +130,12 @@ def test_dictionary_ids_large_tables_and_any_order_of_units(tmp_path: Path) -> N
 
 def test_limit_and_small_units(tmp_path: Path) -> None:
     rows = [("doc-0", i % 500, i % 500 + 20) for i in range(1000)]
-    wanted = spec(tmp_path, chunk_table(tmp_path / "c.parquet", rows), docs=doc_table(tmp_path), limit=100)
+    wanted = spec(tmp_path, chunk_table(tmp_path / "c.parquet", rows), docs=doc_table(tmp_path), limit=600)
     plan = open_source(wanted).plan()
-    assert plan.rows == 100
-    assert sum(unit.rows or 0 for unit in plan.units) == 100
-    assert all((unit.rows or 0) <= 16 for unit in plan.units)
-    assert len(read_all(wanted, plan)[0]) == 100
+    assert plan.rows == 600
+    assert sum(unit.rows or 0 for unit in plan.units) == 600
+    assert all((unit.rows or 0) <= 256 for unit in plan.units)
+    assert len(read_all(wanted, plan)[0]) == 600
 
 
 def test_plans_are_equal_and_follow_the_content(tmp_path: Path) -> None:

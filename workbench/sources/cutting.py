@@ -10,7 +10,7 @@ from itertools import pairwise
 from workbench.core.units import SourceSpec, UnitSpec
 
 LEAST_UNITS = 64  # so that all workers have work even with a small input
-LEAST_ROWS = 16  # but a unit has a price of its own
+LEAST_ROWS = 256  # but a unit has a price of its own, and batches never reach beyond it
 
 
 @dataclass(frozen=True, slots=True)
