@@ -63,3 +63,17 @@ def test_wrong_use_is_refused():
     for arguments in ((0, 1, "tokens"), (1, 0, "tokens"), (1, 1, "words")):
         with pytest.raises(ValueError, match=r"must be at least 1|neither"):
             pack(lengths, *arguments)
+
+
+@given(LENGTHS, st.integers(1, 5000), st.integers(1, 100))
+@settings(max_examples=200, deadline=None)
+def test_without_padding_only_real_tokens_count(lengths, budget, max_rows):
+    batches = pack(lengths, budget, max_rows, pads=False)
+    assert sorted(np.concatenate(batches) if batches else []) == list(range(len(lengths)))
+    for batch, following in zip(batches, [*batches[1:], None][: len(batches)], strict=True):
+        inside = lengths[batch]
+        assert len(batch) <= max_rows
+        assert len(batch) == 1 or inside.sum() <= budget
+        assert list(inside) == sorted(inside, reverse=True)
+        if following is not None:  # no batch ends before it is full
+            assert len(batch) == max_rows or inside.sum() + lengths[following[0]] > budget

@@ -90,6 +90,7 @@ class EncoderInfo:
     memory_bytes: int | None = None
     notes: tuple[str, ...] = ()
     threads: int = 0  # CPU threads that compute; 0: it does not compute on the CPU
+    pads: bool = True  # rows of a batch are computed up to the longest one's length
     matrix_flops: float | None = None  # measured rate of matrix products in this dtype (operations/s)
 
 

@@ -48,7 +48,9 @@ class Embedder:
 
     def encode_tokens(self, tokens: Tokens, skip: int = 0, meter: Meter | None = None) -> Vectors:
         """float32 [rows, dim] of rows that are tokenised already, in their order."""
-        batches = pack(tokens.lengths, self.info.token_budget, _MAX_ROWS) if len(tokens.lengths) else []
+        batches = (
+            pack(tokens.lengths, self.info.token_budget, _MAX_ROWS, pads=self.info.pads) if len(tokens.lengths) else []
+        )
         found = np.empty((len(tokens.lengths), self.spec.dim), np.float32)
         flight: deque[tuple[Rows, Pending]] = deque()
         for rows in batches:

@@ -25,6 +25,7 @@ class CudaForward:
     """Keeps up to `depth` batches on one card."""
 
     depth = DEPTH
+    pads = True
     notes: tuple[str, ...] = ()
 
     def __init__(self, spec: EncoderSpec, device: torch.device, dtype: torch.dtype) -> None:
@@ -64,6 +65,9 @@ class CudaForward:
         """Wait for what is queued and give back what the allocator keeps."""
         torch.cuda.synchronize(self._device)
         torch.cuda.empty_cache()
+
+    def close(self) -> None:
+        """Nothing runs beside the caller."""
 
     def _upload(self, batch: TokenBatch, staging: _Staging) -> tuple[Tensor, Tensor, Span]:
         host_ids, host_lengths = staging.inputs(len(batch.ids), len(batch.lengths))

@@ -42,22 +42,20 @@ class TorchEncoder:
             memory_bytes=torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else None,
             notes=(*self._spec.model.notes, *self._forward.notes),
             threads=torch.get_num_threads() if on_cpu else 0,
+            pads=self._forward.pads,
             matrix_flops=matrix_rate(str(device), dtype_name(dtype)),
         )
 
     def submit(self, batch: TokenBatch, meter: Meter) -> Pending:
         """Start a batch. Raises DeviceMemoryError when it does not fit; the device is usable afterwards."""
         torch = import_torch()
+        from workbench.encoders.torch_host import out_of_memory
+
         try:
             with torch.inference_mode():
                 return self._forward.submit(batch, meter)  # type: ignore[no-any-return]
-        except torch.OutOfMemoryError as error:
-            failure = DeviceMemoryError(f"no memory for {int(batch.lengths.sum())} tokens", where=self._spec.device)
-            failure.__cause__ = None
-            del error
         except RuntimeError as error:
-            # CPU and MPS allocators raise a plain RuntimeError.
-            if "can't allocate memory" not in str(error) and "out of memory" not in str(error):
+            if not out_of_memory(error):
                 raise
             failure = DeviceMemoryError(f"no memory for {int(batch.lengths.sum())} tokens", where=self._spec.device)
         # Outside the except block: the failed forward's frames, and the tensors in them, are gone by now.
@@ -68,6 +66,7 @@ class TorchEncoder:
         """Give the device's memory back."""
         if self._forward is not None:
             forward, self._forward = self._forward, None
+            forward.close()
             forward.empty_cache()
 
 
@@ -76,6 +75,14 @@ def _forward_for(spec: EncoderSpec, device: Any, dtype: Any) -> Any:
         from workbench.encoders.torch_cuda import CudaForward
 
         return CudaForward(spec, device, dtype)
+    if device.type == "cpu" and spec.attention == "auto":
+        from workbench.encoders import bert_weights
+        from workbench.encoders.torch_lanes import LaneForward
+        from workbench.encoders.torch_load import model_folder
+
+        weights = bert_weights.read(model_folder(spec), dtype)
+        if weights is not None:
+            return LaneForward(spec, device, weights)
     from workbench.encoders.torch_host import HostForward
 
     return HostForward(spec, device, dtype)
@@ -83,7 +90,7 @@ def _forward_for(spec: EncoderSpec, device: Any, dtype: Any) -> Any:
 
 def _budget(device: Any) -> int:
     """Tokens of a batch where the device is saturated; larger ones cost memory and bring nothing."""
-    return {"cuda": 32768, "mps": 16384}.get(device.type, 8192)
+    return {"cuda": 32768, "mps": 16384}.get(device.type, max(8192, 512 * int(import_torch().get_num_threads())))
 
 
 def _device_name(device: Any) -> str:

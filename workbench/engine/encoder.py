@@ -10,7 +10,7 @@ import numpy as np
 
 from workbench.core.activity import Activity, Counter
 from workbench.core.errors import DeviceMemoryError, RunFailed
-from workbench.encoders.base import EncoderSpec, Pending, TokenBatch, Vectors
+from workbench.encoders.base import EncoderSpec, Int32, Pending, TokenBatch, Vectors
 from workbench.encoders.registry import open_encoder
 from workbench.engine import wire
 from workbench.engine.child import Child, ChildSpec, run_child
@@ -57,11 +57,12 @@ class _EncoderProcess:
         self._flight: deque[_InFlight] = deque()
         self._stopped = False
         self._budget = 0
+        self._pads = True
 
     def run(self) -> None:
         with self._meter.doing(Activity.LOAD_MODEL):
             info = self._encoder.load()
-        self._budget = info.token_budget
+        self._budget, self._pads = info.token_budget, info.pads
         self._meter.put(Counter.BUDGET, info.token_budget)
         self._link.send(wire.EncoderReady(info))
         self._meter.enter(Activity.WAIT_INPUT)
@@ -122,9 +123,9 @@ class _EncoderProcess:
         if self._stopped:
             return
         with self._meter.doing(Activity.ASSEMBLE):
-            _, _, positions = self._batches.get(batch.slot, batch.rows, batch.tokens)
+            _, lengths, positions = self._batches.get(batch.slot, batch.rows, batch.tokens)
             self._vectors.put(slot, positions, vectors)
-        self._count(batch)
+            self._count(batch, lengths)
         self._link.send(wire.Encoded(batch, slot, self._dim))
 
     def _in_parts(self, batch: TokenBatch) -> Vectors:
@@ -145,7 +146,7 @@ class _EncoderProcess:
             vectors = self._encoder.submit(part, self._meter).vectors()
         except DeviceMemoryError as error:
             return self._without_memory(part, error)
-        self._fit(_padded(part), self._meter.value(Counter.DEVICE_NS) - before)
+        self._fit(self._cost(part), self._meter.value(Counter.DEVICE_NS) - before)
         return vectors
 
     def _fit(self, padded: int, device_ns: int) -> None:
@@ -157,8 +158,12 @@ class _EncoderProcess:
         self._meter.add(Counter.FIT_US, microseconds)
         self._meter.add(Counter.FIT_CROSS, padded * microseconds)
 
+    def _cost(self, batch: TokenBatch) -> int:
+        """Tokens computed for a batch."""
+        return int(batch.lengths.max()) * len(batch.lengths) if self._pads else len(batch.ids)
+
     def _too_large(self, batch: TokenBatch) -> bool:
-        return _padded(batch) > self._budget and len(batch.lengths) > 1
+        return self._cost(batch) > self._budget and len(batch.lengths) > 1
 
     def _without_memory(self, batch: TokenBatch, error: DeviceMemoryError) -> Vectors:
         """The device had no memory: cut the budget for good and compute in halves."""
@@ -172,9 +177,9 @@ class _EncoderProcess:
 
     def _cut_budget(self, batch: TokenBatch) -> None:
         """Halve once per batch size that failed, not once per part."""
-        if _padded(batch) > self._budget:
+        if self._cost(batch) > self._budget:
             return
-        self._budget = max(1, min(self._budget, _padded(batch)) // 2)
+        self._budget = max(1, min(self._budget, self._cost(batch)) // 2)
         self._meter.put(Counter.BUDGET, self._budget)
         self._meter.add(Counter.BUDGET_CUTS, 1)
         self._link.send(wire.BudgetCut(self._budget))
@@ -185,14 +190,14 @@ class _EncoderProcess:
                 self._take(self._link.receive())
         return self._slots.popleft() if self._slots else -1
 
-    def _count(self, batch: wire.Batch) -> None:
+    def _count(self, batch: wire.Batch, lengths: Int32) -> None:
         self._meter.add(Counter.ROWS, batch.rows)
         self._meter.add(Counter.TOKENS, batch.tokens)
         self._meter.add(Counter.PADDED_TOKENS, batch.padded)
         self._meter.add(Counter.BATCHES, 1)
-        longest = batch.padded / batch.rows
         per_token, per_pair = self._flops
-        self._meter.add(Counter.FLOPS, int(batch.tokens * (per_token + per_pair * longest) / 1e6))
+        pairs = float(np.square(lengths, dtype=np.float64).sum())
+        self._meter.add(Counter.FLOPS, int((batch.tokens * per_token + pairs * per_pair) / 1e6))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +208,3 @@ class _Done:
 
     def vectors(self) -> Vectors:
         return self.result
-
-
-def _padded(batch: TokenBatch) -> int:
-    return int(batch.lengths.max()) * len(batch.lengths)

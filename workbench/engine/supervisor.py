@@ -47,6 +47,7 @@ class Supervisor:
         self.pipeline, self.ledger, self.board = pipeline, ledger, board
         self.flow = Flow(pipeline, ledger, batch_slots, vector_slots)
         self.token_budget = 0  # known when a model is loaded
+        self._pads = True
         self._most_tokens = most_tokens
         self.encoder_info: EncoderInfo | None = None
         self.index: dict[str, str | float | None] | None = None
@@ -172,10 +173,11 @@ class Supervisor:
             case wire.Ready():
                 child.ready = True
                 if self.token_budget:
-                    child.send(wire.Budget(self.token_budget))
+                    child.send(wire.Budget(self.token_budget, self._pads))
             case wire.EncoderReady(info):
                 child.ready = True
                 self.encoder_info = info
+                self._pads = info.pads
                 self._set_budget(info.token_budget)
                 self._sink.log("info", f"model ready on {info.device_name} ({info.dtype})")
             case wire.BudgetCut(tokens):
@@ -193,7 +195,7 @@ class Supervisor:
         """The smallest budget of all encoders holds, and never more than a slot takes."""
         self.token_budget = min(self.token_budget or self._most_tokens, tokens)
         for worker in self.pipeline.workers:
-            worker.send(wire.Budget(self.token_budget))
+            worker.send(wire.Budget(self.token_budget, self._pads))
 
     def _on_committed(self, message: wire.Committed) -> None:
         for number in message.units:

@@ -44,9 +44,11 @@ class Slots:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Pack batches of at most so many padded tokens. The encoder knows it once its model is loaded."""
+    """Pack batches of at most so many tokens (padding included, where the encoder pads). The encoder knows it
+    once its model is loaded."""
 
     tokens: int
+    pads: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class UnitPrepared:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A filled batch slot: rows, real tokens, padded tokens."""
+    """A filled batch slot: rows, real tokens, tokens computed (padding included, where the encoder pads)."""
 
     key: Key
     number: int

@@ -73,6 +73,7 @@ class Worker:
         )
         self._spec = spec
         self._budget = 0
+        self._pads = True
         self._dropped: set[wire.Key] = set()
 
     def run(self) -> None:
@@ -115,8 +116,8 @@ class Worker:
         match message:
             case wire.Lease():
                 self._leases.append(message)
-            case wire.Budget(tokens):
-                self._budget = tokens
+            case wire.Budget(tokens, pads):
+                self._budget, self._pads = tokens, pads
             case wire.Slots(numbers, key) if key is not None:
                 if any(out.unit.summary.key == key for out in self._outgoing):
                     self._slots.setdefault(key, deque()).extend(numbers)
@@ -137,14 +138,14 @@ class Worker:
                 self._take(self._link.receive())
         with self._meter.doing(Activity.PACK):
             limit = self._budget if spec.batching == "tokens" else spec.batch_rows
-            return pack(lengths, limit, spec.shape.rows, spec.batching)
+            return pack(lengths, limit, spec.shape.rows, spec.batching, pads=self._pads)
 
     def _send(self, out: _Outgoing, slot: int) -> None:
         key, number = out.unit.summary.key, out.sent
         with self._meter.doing(Activity.PACK):
             ids, lengths, positions = out.unit.gather(out.unit.batches[number])
             self._ring.put(slot, ids, lengths, positions)
-        padded = int(lengths.max()) * len(lengths)
+        padded = int(lengths.max()) * len(lengths) if self._pads else len(ids)
         batch = wire.Batch(key, number, slot, len(lengths), len(ids), padded)
         self._preparer.count_batch(batch)
         self._link.send(batch)

@@ -52,7 +52,7 @@ class QueryEncoder:
     def encode(self, texts: tuple[str, ...]) -> wire.Encoded:
         tokens = self._tokeniser.encode(texts, self._model.query_prefix)
         found = np.empty((len(texts), self._model.dim), np.float32)
-        for rows in pack(tokens.lengths, self.info.token_budget, len(texts)):
+        for rows in pack(tokens.lengths, self.info.token_budget, len(texts), pads=self.info.pads):
             lengths = tokens.lengths[rows]
             ids = np.concatenate([_row(tokens, row) for row in rows])
             batch = TokenBatch(ids, lengths, self._model.query_prompt_tokens)

@@ -12,13 +12,16 @@ Rows = NDArray[np.intp]
 _BATCH_COST = 1 / 64
 
 
-def pack(lengths: NDArray[np.integer], budget: int, max_rows: int, batching: str = "tokens") -> list[Rows]:
+def pack(
+    lengths: NDArray[np.integer], budget: int, max_rows: int, batching: str = "tokens", *, pads: bool = True
+) -> list[Rows]:
     """Group rows into batches; every row is in exactly one.
 
     Args:
         lengths: tokens of each row, [rows].
         budget: `tokens`: tokens a batch may hold, padding included (rows × longest); `rows`: rows of a batch.
         max_rows: no batch has more rows.
+        pads: the encoder computes every row up to the longest; if not, only real tokens count.
         batching: `tokens` sorts all rows by length, longest first, so that a batch holds like lengths;
             `rows` takes fixed numbers of rows in source order (what most scripts do).
 
@@ -33,7 +36,7 @@ def pack(lengths: NDArray[np.integer], budget: int, max_rows: int, batching: str
     if budget < 1 or max_rows < 1:
         raise ValueError(f"budget {budget} and max_rows {max_rows} must be at least 1")
     if batching == "tokens":
-        return _by_tokens(np.asarray(lengths), budget, max_rows)
+        return (_by_tokens if pads else _by_real_tokens)(np.asarray(lengths), budget, max_rows)
     if batching == "rows":
         return _by_rows(np.asarray(lengths), min(budget, max_rows))
     raise ValueError(f"batching {batching!r} is neither tokens nor rows")
@@ -64,6 +67,19 @@ def _by_tokens(lengths: NDArray[np.integer], budget: int, max_rows: int) -> list
         rows = most - int(np.argmax((real / computed)[::-1]))  # of equals the fullest
         batches.append(order[start : start + rows])
         start += rows
+    return batches
+
+
+def _by_real_tokens(lengths: NDArray[np.integer], budget: int, max_rows: int) -> list[Rows]:
+    order = _longest_first(lengths)
+    sums = np.cumsum(lengths[order], dtype=np.int64)
+    batches: list[Rows] = []
+    start, before = 0, 0
+    while start < len(order):
+        stop = max(int(np.searchsorted(sums, before + budget, side="right")), start + 1)
+        stop = min(stop, start + max_rows)
+        batches.append(order[start:stop])
+        start, before = stop, int(sums[stop - 1])
     return batches
 
 
