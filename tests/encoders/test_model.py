@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests import tiny_models
@@ -215,3 +216,23 @@ def test_hub_model_from_the_local_cache(model, tmp_path, monkeypatch):
     spec = resolve("owner/tiny")
     assert (spec.name, spec.revision, spec.dim) == ("owner/tiny", commit, 32)
     assert spec.identity["model"] == "owner/tiny"
+
+
+def test_truncated_vectors_are_the_beginning_scaled_again(model):
+    folder = model("bert")
+    whole, short = resolve(folder), resolve(folder, truncate_dim=8)
+    assert short.dim == 8 and short.identity["dim"] == "8" != whole.identity["dim"]
+    texts = ["rivers run to the sea", "a lazy dog"]
+    vectors = embed_texts(texts, str(folder), dtype="fp32")[:, :8]
+    vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    assert np.allclose(embed_texts(texts, str(folder), dtype="fp32", truncate_dim=8), vectors, atol=1e-6)
+    assert resolve(folder, truncate_dim=whole.dim).identity == whole.identity
+    with pytest.raises(UsageError, match=f"the model's vectors have {whole.dim} values"):
+        resolve(folder, truncate_dim=whole.dim + 1)
+
+
+def test_truncation_says_whether_the_card_knows_of_it(model, tmp_path):
+    folder = copied(model("bert"), tmp_path / "m")
+    assert "does not say" in resolve(folder, truncate_dim=8).notes[-1]
+    (folder / "README.md").write_text("Trained with MatryoshkaLoss.", encoding="utf-8")
+    assert resolve(folder, truncate_dim=8).notes[-1].endswith("are kept")

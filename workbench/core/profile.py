@@ -34,7 +34,7 @@ class SourceSection:
 class EncoderSection:
     """The model and how it computes."""
 
-    engine: str = key("torch", "what computes: torch, or simulated (keeps time only)")
+    engine: str = key("torch", "what computes: torch, remote (a server over HTTP), or simulated (keeps time only)")
     model: str = key("default", "default, a Hugging Face model folder, or a hub id such as BAAI/bge-m3")
     revision: str = key("", "commit of a hub model; empty: the newest")
     device: str = key("auto", "auto, cpu, cuda, cuda:1, mps")
@@ -54,6 +54,9 @@ class EncoderSection:
     query_prefix: str = key("auto", "put before a query; auto: as the model says")
     document_prefix: str = key("auto", "put before a document; auto: as the model says")
     template: str = key("{title}\n{text}", "how title and text are joined; only {title} and {text} are filled in")
+    truncate_dim: int = key(
+        0, "keep the first N values of a vector (Matryoshka models; `index --tune` measures the loss); 0: all", least=0
+    )
     attention: str = key("auto", "attention kernel", choices=("auto", "sdpa", "eager"))
     threads: int = key(0, "CPU threads of the encoder; 0: all cores the workers leave", least=0, most=1024)
     tokens_per_second: float = key(0.0, "simulated: speed of the device (tokens/s); 0: no time at all", least=0.0)
@@ -61,6 +64,23 @@ class EncoderSection:
     copy_bytes_per_second: float = key(0.0, "simulated: speed of copies to the device (bytes/s); 0: no time", least=0.0)
     memory_tokens: int = key(0, "simulated: a batch with more padded tokens is out of memory; 0: never", least=0)
     dim: int = key(384, "simulated: length of a vector", least=8, most=16384)
+    endpoint: str = key(
+        "", "remote: address of the server, such as http://localhost:8080/embed or https://api.openai.com/v1"
+    )
+    protocol: str = key(
+        "auto", "remote: OpenAI's API or text-embeddings-inference (tei); auto: tei if the address ends in /embed",
+        choices=("auto", "openai", "tei"),
+    )
+    endpoint_model: str = key("", "remote: the model's name on the server; tei: empty asks the server")
+    key_variable: str = key("", "remote: environment variable that holds the API key; empty: none is sent")
+    payload: str = key(
+        "text", "remote: send texts, or token ids (only to a server with the very same tokenizer)",
+        choices=("text", "tokens"),
+    )
+    requests: int = key(4, "remote: requests under way at once", least=1, most=256)
+    request_rows: int = key(32, "remote: most texts of a request", least=1, most=2048)
+    timeout_seconds: float = key(60.0, "remote: patience with one request (s)", least=0.1, most=3600.0)
+    retries: int = key(5, "remote: tries after the first when the server is busy or gone", least=0, most=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +115,7 @@ class IndexSection:
     """The FAISS index, derived from the shards."""
 
     kind: str = key(
-        "auto", "auto, Flat, SQ8, HNSW, IVF, PQ, RaBitQ, IVF-RaBitQ, none, or any FAISS factory string"
+        "auto", "auto, Flat, SQ8, HNSW, IVF, PQ, RaBitQ, IVF-RaBitQ, Matryoshka-N, none, or any FAISS factory string"
     )
     rescore: int = key(
         0, "candidates per hit that lossy kinds check again on the stored vectors; 0: calibrated", least=0

@@ -47,6 +47,10 @@ def resolve_model(section: EncoderSection) -> ModelSpec:
         UsageError: no such model, no network, a file that is missing or broken, a module or setting the
             model cannot be used with; each with the remedy.
     """
+    if section.engine == "remote":
+        from workbench.encoders.remote_model import resolve_remote
+
+        return resolve_remote(section)
     found = _find(section)
     simulated = section.engine == "simulated"
     st = read_st_files(found.folder)
@@ -70,7 +74,7 @@ def resolve_model(section: EncoderSection) -> ModelSpec:
         "template": section.template,
         "max_tokens": _max_tokens(section, st, config, settings),
         "lower_case": st.lower_case,
-        "dim": section.dim if simulated else _dim(st, config, folder, pooling),
+        "dim": _kept(section, section.dim if simulated else _dim(st, config, folder, pooling)),
     }
     identity = _identity(found, values, tokenizer, weights, st, simulated)
     prompt = (0, 0) if st.include_prompt else _prompt_tokens(tokenizer, values, query, document)
@@ -85,7 +89,7 @@ def resolve_model(section: EncoderSection) -> ModelSpec:
         truncation_side="left" if settings.get("truncation_side") == "left" else "right",
         query_prompt_tokens=prompt[0],
         document_prompt_tokens=prompt[1],
-        notes=_notes(found, st, section),
+        notes=(*_notes(found, st, section), *_cut_notes(section, found.folder)),
         **values,
     )
 
@@ -156,6 +160,27 @@ def _dim(st: StFiles, config: Mapping[str, Any], folder: Path, pooling: str) -> 
     if st.dense:
         return st.dense[-1].outputs
     return shapes.hidden_size(config, folder) * len(pooling.split("+"))
+
+
+def _kept(section: EncoderSection, dim: int) -> int:
+    """Values of a vector that are kept (Matryoshka representation learning, Kusupati et al. 2022)."""
+    if section.truncate_dim > dim:
+        where = f"encoder.truncate_dim = {section.truncate_dim}"
+        raise UsageError(f"the model's vectors have {dim} values", where=where,
+                         remedy=f"Set encoder.truncate_dim to less than {dim}, or to 0")
+    return section.truncate_dim or dim
+
+
+def _cut_notes(section: EncoderSection, folder: Path) -> tuple[str, ...]:
+    if not section.truncate_dim or section.engine == "simulated":
+        return ()
+    card = folder / "README.md"
+    if card.is_file() and "matryoshka" in card.read_text(encoding="utf-8", errors="replace").lower():
+        return (f"only the first {section.truncate_dim} values of each vector are kept",)
+    return (
+        f"only the first {section.truncate_dim} values of each vector are kept, and the model's card does not say "
+        "that it was trained for that (Matryoshka): compare with whole vectors (`eval --against`)",
+    )
 
 
 def _identity(

@@ -18,11 +18,13 @@ class Finish:
     def __init__(self, model: ModelSpec, after: nn.Module | None) -> None:
         self._after = after
         self._normalise = model.normalise
+        self._dim = model.dim
 
     def __call__(self, pooled: Tensor) -> Tensor:
-        """float32 [rows, width] → [rows, dim]."""
+        """float32 [rows, width] → [rows, dim]; what is cut off is left out of the length."""
         if self._after is not None:
             pooled = self._after(pooled)
+        pooled = pooled[:, : self._dim]
         return torch.nn.functional.normalize(pooled, dim=-1) if self._normalise else pooled
 
 

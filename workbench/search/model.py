@@ -17,7 +17,9 @@ from workbench.search.identity import check_identity
 #: Keys that decide what a vector means; the rest (device, batch, dtype) is chosen anew for queries.
 _MEANING = (
     "engine", "model", "revision", "max_tokens", "pooling", "normalise", "query_prefix", "document_prefix",
-    "template", "dim",
+    "template", "dim", "truncate_dim",
+    "endpoint", "protocol", "endpoint_model", "key_variable", "payload", "requests", "request_rows", "timeout_seconds",
+    "retries",
 )
 
 
@@ -62,12 +64,16 @@ def _as_run(collection: Path) -> EncoderSection | None:
 
 def _as_identity(identity: Mapping[str, str]) -> EncoderSection:
     """The section that an identity describes; a model folder is known by its last name only."""
+    if identity.get("engine") == "remote":
+        raise UsageError("no run is recorded that names the server the vectors came from", where="encoder.endpoint",
+                         remedy="Keep the collection's folder `runs`")
     kinds = {field.name: int if isinstance(field.default, int) else str for field in fields(EncoderSection)}
     names = [name for name in _MEANING if name in identity and name not in ("engine", "normalise")]
     known: dict[str, Any] = {name: kinds[name](identity[name]) for name in names}
     engine = "simulated" if identity.get("engine") == "simulated" else "torch"
     normalise = {"True": "yes", "False": "no"}.get(identity.get("normalise", ""), "auto")
-    return EncoderSection(**{**known, "engine": engine, "normalise": normalise})
+    kept = int(identity.get("dim", 0))
+    return EncoderSection(**{**known, "engine": engine, "normalise": normalise, "truncate_dim": kept})
 
 
 def _is_gone(model: str) -> bool:
