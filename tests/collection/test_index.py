@@ -8,7 +8,7 @@ from workbench.collection.index_search import Searcher
 from workbench.collection.reader import Collection
 from workbench.core.errors import UsageError
 
-KINDS = ["Flat", "RaBitQ", "HNSW16", "SQ8", "IVF8,Flat", "RaBitQfs", "PQ8x4fs", "PCA16,SQ8"]
+KINDS = ["Flat", "RaBitQ", "HNSW16", "SQ8", "IVF8,Flat", "RaBitQfs", "PQ8x4fs", "PCA16,SQ8", "Matryoshka-24"]
 
 
 def queries(collection, n=40):
@@ -202,3 +202,21 @@ def test_an_empty_collection_answers_nothing(tmp_path):
         scores, ordinals = Searcher(collection).search(np.ones((1, DIM), np.float32), 10)
         assert scores.shape == ordinals.shape == (1, 0)
         assert collection.rows([]).num_rows == 0
+
+
+def test_leading_values_are_an_index_with_its_loss_measured(tmp_path):
+    path = made(tmp_path / "c", units=8, rows=400)
+    writer = open_writer(path)
+    facts = writer.build_index("Matryoshka-8")
+    assert facts["kind"] == "Matryoshka-8" and facts["recall_at_10"] >= 0.99
+    assert facts["recall_alone"] < 0.9  # these vectors spread over all values: a quarter of them says little
+    assert facts["bytes_per_vector"] < 8 + 4  # one byte for each value that is kept
+    wide = writer.build_index("matryoshka")
+    assert wide["kind"] == f"Matryoshka-{DIM // 2}" and facts["recall_alone"] < wide["recall_alone"] < 1
+    with pytest.raises(UsageError, match=f"more than {DIM} values, the collection's have {DIM}"):
+        writer.build_index(f"Matryoshka-{DIM}")
+    writer.close()
+    with Collection.open(path) as collection:
+        searcher = Searcher(collection)
+        assert (searcher.kind, searcher.notes) == (wide["kind"], [])
+        assert recall(searcher, collection) >= 0.97

@@ -25,11 +25,14 @@ kinds: auto          Flat up to 50,000 vectors, then RaBitQ, beyond 2 million IV
        RaBitQ        1-bit codes, the best candidates rescored from the stored vectors
        IVF-RaBitQ    the same over inverted lists
        SQ8 HNSW IVF PQ  8-bit codes; a graph; inverted lists; product quantisation
+       Matryoshka-N  the first N values of each vector (Matryoshka: half of them), then rescored; for models trained so
        none          exact search without an index
        …             any FAISS factory string: HNSW32, IVF4096,PQ32x4fs …
 
---tune tries the kinds on a sample of the collection and shows recall@10, latency (one query, one thread), build time
-and bytes per vector of each; the fastest that reaches --target is proposed, and built with --apply.
+--tune tries the kinds on a sample of the collection and shows, as a table and a plot, recall@10, latency (one query,
+one thread), build time and bytes per vector of each. "alone" is recall@10 before the stored vectors are looked at: 1
+minus it is what shorter vectors or codes would lose by themselves (encoder.truncate_dim stores shorter vectors). The
+fastest kind that reaches --target (or the smallest, with --prefer smallest) is proposed, and built with --apply.
 --text builds the index of words that hybrid and lexical search need, or extends it by what was added."""
 
 
@@ -45,8 +48,9 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--tune", action="store_true", help="try kinds on a sample and compare them")
     parser.add_argument("--kinds", default="", metavar="A,B", help="kinds that --tune tries, ; between factory strings")
     parser.add_argument("--target", type=float, default=0.99, metavar="R", help="recall@10 that --tune asks for (0.99)")
+    parser.add_argument("--prefer", choices=("fastest", "smallest"), default="fastest", help="of those that reach it")
     parser.add_argument("--rows", type=int, default=100_000, metavar="N", help="rows of the sample (100,000)")
-    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="with --tune: recall against latency")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="with --tune: the plot as a picture")
     parser.add_argument("--apply", action="store_true", help="with --tune: build the kind that is proposed")
     add_json(parser)
 

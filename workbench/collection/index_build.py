@@ -174,9 +174,10 @@ def _calibrated(index: Any, collection: Collection, options: Options, tell: Prog
     truth = _truth(collection, options.sample)
     rescores = (options.rescore,) if options.rescore else RESCORES
     tried: list[tuple[float, int, int]] = []
+    alone: dict[int, float] = {}
     for effort in (options.effort,) if options.effort else index_kinds.efforts(index):
         index_kinds.set_effort(index, effort)
-        recalls = _recalls(index, collection, truth, rescores)
+        alone[effort], *recalls = _recalls(index, collection, truth, (1, *rescores))
         tried += [(recall, effort, rescore) for rescore, recall in zip(rescores, recalls, strict=True)]
         if max(recalls) >= TARGET:
             break
@@ -184,7 +185,8 @@ def _calibrated(index: Any, collection: Collection, options: Options, tell: Prog
     recall, effort, rescore = good[0] if good else max(tried, key=lambda entry: (entry[0], -entry[1], -entry[2]))
     index_kinds.set_effort(index, effort)
     return {
-        "recall_at_10": round(recall, 4), "recall_queries": len(truth.own), "rescore": rescore, "effort": effort,
+        "recall_at_10": round(recall, 4), "recall_alone": round(alone[effort], 4), "recall_queries": len(truth.own),
+        "rescore": rescore, "effort": effort,
         "asked_rescore": options.rescore, "asked_effort": options.effort,
     }
 

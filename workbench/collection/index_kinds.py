@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,22 +22,33 @@ FLAT_LIMIT = 50_000
 IVF_LIMIT = 2_000_000
 #: One inverted list: FAISS's flat RaBitQ fast scan knows no filter, the one with lists does.
 RABITQ = "IVF1,RaBitQfs"
-NAMES = ("auto", "Flat", "SQ8", "HNSW", "IVF", "PQ", "RaBitQ", "IVF-RaBitQ", "none")
+NAMES = ("auto", "Flat", "SQ8", "HNSW", "IVF", "PQ", "RaBitQ", "IVF-RaBitQ", "Matryoshka", "none")
+_MATRYOSHKA = re.compile(r"matryoshka(?:-([0-9]{1,5}))?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`name` for people, `factory` for faiss.index_factory ("" for `none` and `Flat`, which need no file)."""
+    """`name` for people, `factory` for faiss.index_factory ("" for `none` and `Flat`, which need no file).
+
+    `leading`: the index holds only so many first values of each vector; 0 = all.
+    """
 
     name: str
     factory: str
+    leading: int = 0
 
 
 def resolve(kind: str, rows: int, dim: int = 0) -> Kind:
     """The kind for so many vectors; `auto`: Flat up to 50,000, RaBitQ up to 2 million, IVF-RaBitQ above.
 
-    `dim`: length of a vector; only PQ depends on it.
+    `Matryoshka-128` holds the first 128 values of each vector, `Matryoshka` the first half; good for models trained
+    so that leading values say most (Kusupati et al. 2022, arXiv:2205.13147), which search them first and then rescore.
+
+    `dim`: length of a vector; only PQ and Matryoshka depend on it.
     """
+    if (named := _MATRYOSHKA.fullmatch(kind)) is not None:
+        leading = int(named[1] or max(1, dim // 2))
+        return Kind(f"Matryoshka-{leading}", "SQ8", leading)
     known = {name.lower(): name for name in NAMES}.get(kind.lower(), kind)
     if known == "auto":
         known = "Flat" if rows <= FLAT_LIMIT else "RaBitQ" if rows <= IVF_LIMIT else "IVF-RaBitQ"
@@ -53,6 +65,8 @@ def resolve(kind: str, rows: int, dim: int = 0) -> Kind:
 
 def create(kind: Kind, dim: int) -> Any:
     """An empty index for inner products. Raises UsageError when FAISS does not know the name."""
+    if kind.leading:
+        return _of_leading(kind, dim)
     try:
         index = faiss.index_factory(dim, kind.factory, faiss.METRIC_INNER_PRODUCT)
     except RuntimeError as error:
@@ -65,6 +79,19 @@ def create(kind: Kind, dim: int) -> Any:
         # FAISS scales centroids to length 1 for inner products; RaBitQ codes what is left after the centroid is
         # taken away, so the true mean gives better codes (measured: recall@10 of 400 candidates 0.984 → 0.994).
         ivf.cp.spherical = False
+    return index
+
+
+def _of_leading(kind: Kind, dim: int) -> Any:
+    """An index of the first values, scaled to length 1 again: what a model that gives short vectors would give."""
+    if not 0 < kind.leading < dim:
+        raise UsageError(
+            f"{kind.name} needs vectors of more than {kind.leading} values, the collection's have {dim}",
+            where="index.kind", remedy=f"Choose less than {dim}",
+        )
+    index = faiss.IndexPreTransform(faiss.index_factory(kind.leading, kind.factory, faiss.METRIC_INNER_PRODUCT))
+    index.prepend_transform(faiss.NormalizationTransform(kind.leading))
+    index.prepend_transform(faiss.RemapDimensionsTransform(dim, kind.leading, False))
     return index
 
 

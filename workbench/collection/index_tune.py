@@ -27,6 +27,7 @@ class Trial:
     Attributes:
         kind: as `index --kind` takes it. rows: of the sample.
         recall_at_10: of the whole search, rescoring included, against exact search.
+        recall_alone: of the index's own order, before stored vectors are looked at: what its shortening costs.
         p50_ms, p99_ms: one query, one thread, ten hits. build_seconds: calibration included.
         bytes_per_vector: of the index (Flat: of the vectors it keeps in memory).
         trouble: why it could not be built; the figures are then 0.
@@ -35,6 +36,7 @@ class Trial:
     kind: str
     rows: int
     recall_at_10: float
+    recall_alone: float
     p50_ms: float
     p99_ms: float
     build_seconds: float
@@ -88,7 +90,7 @@ def _trial(
     try:
         part = index_build.build(store, manifest, kind, index_build.Options(rebuild=True))
     except UsageError as error:
-        return Trial(kind, rows, 0.0, 0.0, 0.0, 0.0, 0.0, error.message)
+        return Trial(kind, rows, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, error.message)
     seconds = perf_counter() - began
     try:
         with Collection(store, manifest.with_derived(part)) as collection:
@@ -105,4 +107,6 @@ def _trial(
         for entry in part.files:
             store.disk.remove(store.path(entry))
     size = float(part.facts.get("bytes_per_vector") or 0.0)
-    return Trial(kind, rows, float(np.mean(recalls)), float(p50), float(p99), seconds, size)
+    name = str(part.facts["kind"])
+    alone = float(part.facts.get("recall_alone") or 1.0)
+    return Trial(name, rows, float(np.mean(recalls)), alone, float(p50), float(p99), seconds, size)
