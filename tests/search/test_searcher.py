@@ -7,7 +7,7 @@ import pytest
 
 from tests.search import making
 from workbench.collection import text_build
-from workbench.core.errors import UsageError
+from workbench.core.errors import RunFailed, UsageError
 from workbench.search.searcher import Searcher
 from workbench.search.values import Answer, Query
 
@@ -70,6 +70,7 @@ def test_filters_act_before_the_search_in_every_mode(ask, mode, where, left):
     assert found <= set(expected)
     if mode != "lexical":
         assert found == set(expected)
+    assert ("the filter lets no chunk through" in answer.notes) == (not expected)
 
 
 def test_a_deleted_chunk_is_found_by_no_mode(tmp_path, maker):
@@ -125,6 +126,8 @@ def test_a_threshold_leaves_out_what_scores_less(ask):
     every = ask(making.TEXTS[0], k=10, mode="dense")
     least = every[3].score
     assert [hit.score >= least for hit in ask(making.TEXTS[0], k=10, mode="dense", min_score=least)] == [True] * 4
+    nothing = ask(making.TEXTS[0], k=10, mode="dense", min_score=9.0)
+    assert len(nothing) == 0 and f"the best has {every[0].score:.3f}" in nothing.notes[-1]
 
 
 def test_without_a_text_index_hybrid_is_dense_and_lexical_explains(tmp_path, maker):
@@ -149,6 +152,58 @@ def test_a_damaged_shard_is_named_and_the_rest_stays_searchable(tmp_path, maker)
     assert {"c0", "c1", "c2", "c3"} == set(ids(answer))
     assert any("00000001.chunks.parquet" in note for note in answer.notes)
     assert any("00000002.vectors.arrow is cut short" in note for note in answer.notes)
+
+
+def overwritten(file, begin, end):
+    data = bytearray(file.read_bytes())
+    data[begin:end] = bytes(len(data[begin:end]))  # of the right size: only reading shows it
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize(("kind", "begin", "end"), [
+    ("chunks.parquet", 8, 200), ("chunks.parquet", -300, None),
+    ("vectors.arrow", 0, 400), ("vectors.arrow", -200, None),
+])
+@pytest.mark.parametrize("options", [
+    {}, {"mode": "dense"}, {"mode": "lexical"}, {"where": "year >= 1900"}, {"ids_only": True}, {"like": "c0"},
+    {"fold": False}, {"neighbours": 2},
+])
+def test_whatever_is_asked_a_damaged_shard_hides_only_its_own_chunks(tmp_path, maker, kind, begin, end, options):
+    path = with_text(making.make(tmp_path / "c", maker), maker)
+    overwritten(path / "shards" / f"00000001.{kind}", begin, end)
+    searcher = Searcher([path], threads=1)
+    text = making.TEXTS[0]
+    vector = b"" if "like" in options else maker.embed([text])[0].astype(np.float32).tobytes()
+    answer = searcher.answer(Query("" if "like" in options else text, k=4, vector=vector, **options))
+    lexical = options.get("mode") == "lexical"
+    others = {"c0", "c1", "c2", "c3", "c8", "c9"}
+    if lexical and kind == "vectors.arrow":
+        others |= {f"c{n}" for n in range(10)}  # words need no vectors
+        assert "c0" in ids(answer)
+    else:
+        assert set(ids(answer)) <= others and "c0" in {*ids(answer), options.get("like")}
+        assert lexical or len(answer) == 4
+    if not lexical:
+        assert sum(f"00000001.{kind}" in note for note in answer.notes) == 1
+
+
+def test_damaged_deletions_hide_the_shard_rather_than_bring_rows_back(tmp_path, maker):
+    path = making.make(tmp_path / "c", maker)
+    writer = making.open_writer(path, maker)
+    writer.delete({0: [2]})
+    writer.close()
+    (file,) = (path / "deletions").iterdir()
+    overwritten(file, 0, 1)
+    answer = Searcher([path]).answer(Query(vector=maker.embed(["x"])[0].astype(np.float32).tobytes(), k=10))
+    assert set(ids(answer)) == {f"c{n}" for n in range(4, 10)}
+    assert any("deletions/" in note and "SHA-256" in note for note in answer.notes)
+
+
+def test_nothing_readable_is_an_error(tmp_path, maker):
+    path = making.make(tmp_path / "c", maker, making.TEXTS[:3])
+    overwritten(path / "shards" / "00000000.chunks.parquet", 8, 200)
+    with pytest.raises(RunFailed, match=r"00000000\.chunks\.parquet: cannot be read"):
+        Searcher([path]).answer(Query(vector=maker.embed(["x"])[0].astype(np.float32).tobytes()))
 
 
 def test_ids_alone(ask):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +24,13 @@ from workbench.core.errors import RunFailed
 _OPEN_FILES = 64
 
 
+class ShardUnreadable(RunFailed):
+    """A file of the shard of this number is damaged; the collection (its folder) can be opened without it."""
+
+    collection = Path()
+    shard = -1
+
+
 class Collection:
     """A collection at one moment: what a writer commits later is seen by opening again.
 
@@ -34,12 +42,15 @@ class Collection:
         shards: in order, those left out that are damaged. starts: int64 [shards + 1], first ordinal of each.
     """
 
-    def __init__(self, store: Store, manifest: Manifest, notes: Sequence[str] = ()) -> None:
+    def __init__(
+        self, store: Store, manifest: Manifest, notes: Sequence[str] = (), without: Mapping[int, str] | None = None
+    ) -> None:
         """Use `open`."""
         self.path, self.manifest, self._store = store.root, manifest, store
         self.notes = list(notes)
         self.damaged: dict[int, str] = {}
-        self.shards: tuple[ShardEntry, ...] = tuple(s for s in manifest.shards if self._isreadable_columns(s))
+        self._without = without or {}
+        self.shards: tuple[ShardEntry, ...] = tuple(s for s in manifest.shards if self._is_usable(s))
         self.starts: NDArray[np.int64] = np.cumsum([0, *(s.rows for s in self.shards)], dtype=np.int64)
         self._vectors: dict[int, Floats] = {}
         self._deleted: dict[int, NDArray[np.uint32]] = {}
@@ -47,8 +58,8 @@ class Collection:
         self._lock = threading.Lock()
 
     @classmethod
-    def open(cls, path: Path) -> Collection:
-        """Open the newest generation.
+    def open(cls, path: Path, without: Mapping[int, str] | None = None) -> Collection:
+        """Open the newest generation, without some shards (their numbers → why, for `notes`).
 
         When CURRENT or its manifest is damaged, the newest whole manifest is taken and `notes` says so.
 
@@ -59,7 +70,7 @@ class Collection:
         store = Store(path)
         loaded = store.load_or_fall_back()
         notes = [f"{loaded.trouble}; reading manifest {loaded.manifest.number} instead"] if loaded.trouble else []
-        return cls(store, loaded.manifest, notes)
+        return cls(store, loaded.manifest, notes, without)
 
     # ── what it is ───────────────────────────────────────────────────────────────────────────────
     @property
@@ -99,17 +110,17 @@ class Collection:
         """Vectors [rows, dim] of the shard at this position in `shards`, memory-mapped, read-only.
 
         Raises:
-            RunFailed: the file cannot be read.
+            ShardUnreadable: the file cannot be read.
         """
         with self._lock:
             if shard not in self._vectors:
-                self._vectors[shard] = self._map(self.shards[shard])
+                self._vectors[shard] = self._map(shard)
             return self._vectors[shard]
 
     def iter_vectors(self) -> Iterator[tuple[int, Floats]]:
         """(first ordinal, vectors) of every shard in order, deleted rows included; nothing stays mapped."""
-        for position, shard in enumerate(self.shards):
-            yield int(self.starts[position]), self._map(shard)
+        for position in range(len(self.shards)):
+            yield int(self.starts[position]), self._map(position)
 
     def gather(self, ordinals: NDArray[np.int64]) -> NDArray[np.float32]:
         """Vectors float32 [n, dim] of rows, in the order asked for; scaled to length 1 when compared by cosine."""
@@ -124,10 +135,12 @@ class Collection:
         return any(shard.deleted for shard in self.shards)
 
     def deleted_rows(self, shard: int) -> NDArray[np.uint32]:
-        """Deleted rows of the shard at this position, ascending."""
+        """Deleted rows of the shard at this position, ascending. Raises ShardUnreadable."""
         if shard not in self._deleted:
             entry = self.shards[shard].deletions
             data = b"" if entry is None else self._store.path(entry).read_bytes()
+            if entry is not None and hashlib.sha256(data).hexdigest() != entry.sha256:
+                raise self.unreadable(shard, self._store.path(entry), ValueError("SHA-256 differs"))
             self._deleted[shard] = np.frombuffer(data, dtype="<u4").astype(np.uint32)
         return self._deleted[shard]
 
@@ -146,7 +159,7 @@ class Collection:
         Only the row groups that hold the rows are decoded.
 
         Raises:
-            IndexError: no such ordinal. RunFailed: a shard file cannot be read.
+            IndexError: no such ordinal. ShardUnreadable: a shard file cannot be read.
         """
         wanted = np.asarray(ordinals, dtype=np.int64)
         if len(wanted) and (wanted.min() < 0 or wanted.max() >= self.ordinals):
@@ -174,7 +187,7 @@ class Collection:
                 with pq.ParquetFile(path) as file:
                     yield position, file.read(columns=readable_columns(columns, file.schema_arrow))
             except (OSError, pa.ArrowException) as error:
-                raise _unreadable(path, error) from error
+                raise self.unreadable(position, path, error) from error
 
     def schema(self, columns: Sequence[str] | None = None) -> pa.Schema:
         """Schema of the chunk rows of all shards together."""
@@ -197,7 +210,18 @@ class Collection:
         self.close()
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────
-    def _isreadable_columns(self, shard: ShardEntry) -> bool:
+    def unreadable(self, position: int, path: Path, error: Exception) -> ShardUnreadable:
+        """The error to raise when a file of the shard at this position cannot be read."""
+        remedy = "`verify` says what is damaged and what to do"
+        failed = ShardUnreadable(f"cannot be read: {error}", where=str(path), remedy=remedy)
+        failed.collection, failed.shard = self.path, self.shards[position].number
+        return failed
+
+    def _is_usable(self, shard: ShardEntry) -> bool:
+        if shard.number in self._without:
+            self.damaged[shard.number] = self._without[shard.number]
+            self.notes.append(f"{self._without[shard.number]}: its {shard.rows:,} chunks cannot be found")
+            return False
         for entry in shard.files():
             if not self._store.size_is_right(entry):
                 what = "is cut short" if self._store.path(entry).exists() else "is missing"
@@ -206,14 +230,15 @@ class Collection:
                 return False
         return True
 
-    def _map(self, shard: ShardEntry) -> Floats:
+    def _map(self, position: int) -> Floats:
+        shard = self.shards[position]
         path = self._store.path(shard.vectors)
         try:
             vectors = map_vectors(path, self.dim)
         except (OSError, ValueError, pa.ArrowException) as error:
-            raise _unreadable(path, error) from error
+            raise self.unreadable(position, path, error) from error
         if vectors.shape != (shard.rows, self.dim) or vectors.dtype != self.dtype:
-            raise _unreadable(path, ValueError(f"holds {vectors.dtype} {vectors.shape}"))
+            raise self.unreadable(position, path, ValueError(f"holds {vectors.dtype} {vectors.shape}"))
         return vectors
 
     def _by_shard(
@@ -260,7 +285,7 @@ class Collection:
             with self._lock:
                 return action(*self._file(shard))
         except (OSError, pa.ArrowException) as error:
-            raise _unreadable(self._store.path(self.shards[shard].chunks), error) from error
+            raise self.unreadable(shard, self._store.path(self.shards[shard].chunks), error) from error
 
 
 def comparable(vectors: NDArray[np.float32], metric: str) -> NDArray[np.float32]:
@@ -270,9 +295,3 @@ def comparable(vectors: NDArray[np.float32], metric: str) -> NDArray[np.float32]
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     scaled: NDArray[np.float32] = vectors / np.maximum(norms, np.finfo(np.float32).tiny)
     return scaled
-
-
-def _unreadable(path: Path, error: Exception) -> RunFailed:
-    return RunFailed(
-        f"cannot be read: {error}", where=str(path), remedy="`verify` says what is damaged and what to do"
-    )

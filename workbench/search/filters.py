@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from workbench.collection.reader import Collection
 from workbench.collection.shards import CONTENT_HASH
-from workbench.core.errors import RunFailed
 from workbench.search.where import Among, Both, Compare, Either, IsNull, Matches, Node, Not, Value, complaint, parse
 
 Mask = NDArray[np.bool_]
@@ -186,14 +185,13 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 def _read(collection: Collection, name: str, kind: pa.DataType) -> Column:
     """A column of all shards, one value per ordinal; null where a shard has no such column."""
     chunks: list[pa.Array] = []
-    for shard in collection.shards:
+    for position, shard in enumerate(collection.shards):
         path = collection.path / shard.chunks.name
         try:
             with pq.ParquetFile(path) as file:
                 known = name in file.schema_arrow.names
                 found = file.read(columns=[name]).column(0).cast(kind).chunks if known else [pa.nulls(shard.rows, kind)]
         except (OSError, pa.ArrowException) as error:
-            remedy = "`verify` says what is damaged and what to do"
-            raise RunFailed(f"cannot be read: {error}", where=str(path), remedy=remedy) from error
+            raise collection.unreadable(position, path, error) from error
         chunks += found
     return pa.chunked_array(chunks, type=kind).combine_chunks()

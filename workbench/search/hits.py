@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from workbench.collection.shards import CONTENT_HASH
 from workbench.collection.text_index import analyser
-from workbench.core.errors import RunFailed
 from workbench.search.part import Part, Row
 from workbench.search.snippets import Snippets
 from workbench.search.values import Hit
@@ -53,12 +52,11 @@ class Choice:
 
 
 class Hits:
-    """Makes hits of the rows of some open collections. `notes`: of what could not be read."""
+    """Makes hits of the rows of some open collections."""
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self._parts = parts
         self._analyser = analyser()
-        self.notes: list[str] = []
 
     def bare(self, found: Sequence[Found]) -> list[Hit]:
         """Hits with nothing but their ids."""
@@ -88,9 +86,7 @@ class Hits:
             place += len(block)
             choice.rows.update(self._read(block))
             for one in block:
-                row = choice.rows.get(one.key)
-                if row is None:
-                    continue
+                row = choice.rows[one.key]
                 content = (row.get(CONTENT_HASH) or (row.get("title"), row.get("text"))) if fold else one.key
                 same = first.setdefault(content, one)
                 if same is not one:
@@ -121,29 +117,13 @@ class Hits:
         return [str(word) for word in self._analyser.analyze(text)]
 
     def _read(self, found: Sequence[Found]) -> dict[Key, dict[str, Any]]:
-        """The rows of what was found, one read for each collection; rows of unreadable shards are left out."""
+        """The rows of what was found, one read for each collection."""
         rows: dict[Key, dict[str, Any]] = {}
         for place, part in enumerate(self._parts):
             ordinals = [one.row.ordinal for one in found if one.part == place]
-            for ordinal, row in self._rows(part, ordinals):
-                rows[place, ordinal] = row
-        return rows
-
-    def _rows(self, part: Part, ordinals: list[int]) -> list[tuple[int, dict[str, Any]]]:
-        if not ordinals:
-            return []
-        columns = part.columns
-        try:
-            return list(zip(ordinals, part.collection.rows(ordinals, columns).to_pylist(), strict=True))
-        except RunFailed:
-            pass  # one shard of several: read the others
-        rows: list[tuple[int, dict[str, Any]]] = []
-        for ordinal in ordinals:
-            try:
-                rows.append((ordinal, part.collection.rows([ordinal], columns).to_pylist()[0]))
-            except RunFailed as error:
-                note = f"{error}; its chunks are left out"
-                self.notes += [] if note in self.notes else [note]
+            if ordinals:
+                read = part.collection.rows(ordinals, part.columns).to_pylist()
+                rows.update({(place, ordinal): row for ordinal, row in zip(ordinals, read, strict=True)})
         return rows
 
     def _hit(self, rank: int, found: Found, row: Mapping[str, Any], snippets: Snippets) -> Hit:
@@ -178,10 +158,10 @@ class Hits:
                 ordinal = part.next_to(ordinal, step)
                 if ordinal is None:
                     break
-                rows = self._rows(part, [ordinal])
-                if not rows or rows[0][1].get("doc_id") != hit.doc_id:
+                row = part.collection.rows([ordinal], part.columns).to_pylist()[0]
+                if row.get("doc_id") != hit.doc_id:
                     break
-                texts.append(rows[0][1].get("text") or "")
+                texts.append(row.get("text") or "")
             sides.append(texts)
         return replace(hit, before=tuple(reversed(sides[0])), after=tuple(sides[1]))
 

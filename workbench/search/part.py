@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -44,8 +45,9 @@ class Row:
 class Part:
     """Searches one collection at one moment. `notes`: what a person should know of it."""
 
-    def __init__(self, folder: Path, threads: int) -> None:
-        self.collection = Collection.open(folder)
+    def __init__(self, folder: Path, threads: int, without: Mapping[int, str] | None = None) -> None:
+        """`without`: shards to leave out, and why."""
+        self.collection = Collection.open(folder, without)
         self.vectors = index_search.Searcher(self.collection, threads)
         self.filters = Filters(self.collection)
         self.notes = [*self.collection.notes, *self.vectors.notes]

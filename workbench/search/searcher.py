@@ -9,6 +9,7 @@ from time import perf_counter
 
 import numpy as np
 
+from workbench.collection.reader import ShardUnreadable
 from workbench.core.errors import UsageError
 from workbench.search import wire
 from workbench.search.filters import Mask
@@ -34,7 +35,8 @@ class Searcher:
     def __init__(self, folders: list[Path], threads: int = 0) -> None:
         """`threads`: CPU threads of one search; 0 = all."""
         self._threads = threads or os.cpu_count() or 1
-        self._parts = [Part(folder, self._threads) for folder in folders]
+        self._damaged: list[dict[int, str]] = [{} for _ in folders]  # shards that turned out to be unreadable
+        self._parts = [self._opened(folder, place) for place, folder in enumerate(folders)]
 
     @property
     def notes(self) -> list[str]:
@@ -69,13 +71,46 @@ class Searcher:
         """Go over to the newest generation where a writer has published one."""
         for place, part in enumerate(self._parts):
             if not part.collection.is_newest:
-                self._parts[place] = Part(part.collection.path, self._threads)
-                part.collection.close()
+                self._open_again(place)
+
+    def _open_again(self, place: int) -> None:
+        old = self._parts[place].collection
+        self._parts[place] = self._opened(old.path, place)
+        old.close()
+
+    def _opened(self, folder: Path, place: int) -> Part:
+        damaged = self._damaged[place]
+        while True:
+            try:
+                return Part(folder, self._threads, damaged)
+            except ShardUnreadable as error:
+                damaged[error.shard] = f"{error.where}: {error.message}"
+
+    def _leave_out(self, error: ShardUnreadable) -> None:
+        """Go on without a shard that cannot be read. Raises the error when nothing would be left."""
+        for place, part in enumerate(self._parts):
+            if part.collection.path == error.collection and len(part.collection.shards) > 1:
+                self._damaged[place][error.shard] = f"{error.where}: {error.message}"
+                self._open_again(place)
+                return
+        raise error
 
     # ── one query ────────────────────────────────────────────────────────────────────────────────
     def answer(self, query: Query) -> Answer:
-        """Raises UsageError for a filter that cannot be used, a chunk that is not there, no text index."""
+        """The hits of a query; shards that cannot be read are left out, and named in the notes.
+
+        Raises:
+            UsageError: a filter that cannot be used, a chunk that is not there, no text index.
+            RunFailed: no shard can be read.
+        """
         began = perf_counter()
+        while True:
+            try:
+                return self._answer(query, began)
+            except ShardUnreadable as error:
+                self._leave_out(error)
+
+    def _answer(self, query: Query, began: float) -> Answer:
         notes = self.notes
         mode = query.mode or ("dense" if query.like or (query.vector and not query.text) else "hybrid")
         if mode == "hybrid" and not self._has_text:
@@ -84,6 +119,8 @@ class Searcher:
         if mode == "lexical" and not self._has_text:
             raise UsageError("there is no text index", remedy="`workbench index --text` builds one from the chunks")
         way, words, masks = self._prepared(query, mode)
+        if query.where and not any(mask is None or mask.any() for mask in masks):
+            notes.append("the filter lets no chunk through")
         hits = Hits(self._parts)
         if query.ids_only:
             bare = hits.bare(self._found(way, masks, query.k))
@@ -97,8 +134,11 @@ class Searcher:
             asked *= _FOLD
         made = hits.of(choice, words, query.neighbours)
         if query.min_score is not None:
-            made = [hit for hit in made if hit.score >= query.min_score]
-        return Answer(tuple(made), mode, (*notes, *hits.notes), perf_counter() - began)
+            good = [hit for hit in made if hit.score >= query.min_score]
+            if made and not good:
+                notes.append(f"every hit scores less than {query.min_score:g}; the best has {made[0].score:.3f}")
+            made = good
+        return Answer(tuple(made), mode, tuple(notes), perf_counter() - began)
 
     def _prepared(self, query: Query, mode: str) -> tuple[Way, str, list[Mask | None]]:
         """How to search, the words to mark, and the rows that may be found in each collection."""
