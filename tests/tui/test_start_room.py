@@ -5,7 +5,7 @@ from textual.widgets import Input
 from tests.tui.conftest import until
 from workbench.core.profile_io import load_profile
 from workbench.tui.rooms.profile import ProfileEditor
-from workbench.tui.rooms.start import EstimateLines, complete_path
+from workbench.tui.rooms.start import EstimateLines
 from workbench.tui.widgets.table import LineTable
 
 SIZE = (160, 50)
@@ -125,19 +125,6 @@ async def test_a_broken_profile_is_listed_with_what_is_wrong(make_app, tmp_path)
         await pilot.pause()
         row = next(p for p in app.screen.query_one("#profiles", LineTable).rows if p.name == "broken")
         assert "unknown key" in row.about
-
-
-def test_paths_are_completed(tmp_path):
-    (tmp_path / "bücher").mkdir()
-    (tmp_path / "books.parquet").touch()
-    (tmp_path / ".hidden").touch()
-    base = f"{tmp_path}/"
-    assert complete_path(base) == base + "books.parquet"
-    assert complete_path(base + "bü") == base + "bücher/"
-    assert complete_path(base + ".h") == base + ".hidden"
-    assert complete_path(base + "books.parquet") is None
-    assert complete_path(base + "nothing") is None
-    assert complete_path("") is None
 
 
 async def test_a_file_of_the_tree_becomes_the_input(make_app):

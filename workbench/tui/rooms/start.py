@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,7 +9,6 @@ from typing import Any, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.suggester import Suggester
 from textual.widgets import Button, DirectoryTree, Input, Label
 
 from workbench.core.errors import WorkbenchError
@@ -25,6 +21,7 @@ from workbench.tui.bridge import CollectionCard, Estimate, Job, RunCard
 from workbench.tui.rooms.base import Room
 from workbench.tui.rooms.profile import ProfileEditor
 from workbench.tui.widgets.lines import Line, LineWidget
+from workbench.tui.widgets.paths import FileTree, PathSuggester
 from workbench.tui.widgets.table import Column, LineTable
 
 RECENT_COLUMNS = (
@@ -40,58 +37,6 @@ PROFILE_COLUMNS = (
 
 def _when(card: CollectionCard | RunCard) -> float:
     return (card.built or 0.0) if isinstance(card, CollectionCard) else card.started
-
-
-class PathSuggester(Suggester):
-    """Completes a typed path from the folder it points into."""
-
-    def __init__(self) -> None:
-        super().__init__(use_cache=False, case_sensitive=True)
-
-    async def get_suggestion(self, value: str) -> str | None:
-        loop = asyncio.get_running_loop()
-        found: asyncio.Future[str | None] = loop.create_future()
-
-        def look() -> None:
-            name = complete_path(value)
-            with contextlib.suppress(RuntimeError):  # the screen has been closed meanwhile
-                loop.call_soon_threadsafe(_give, found, name)
-
-        # A thread of its own: a folder on a dead network drive must not keep the program from ending.
-        threading.Thread(target=look, daemon=True).start()
-        return await found
-
-
-def _give(future: asyncio.Future[str | None], name: str | None) -> None:
-    if not future.done():  # another letter was typed meanwhile
-        future.set_result(name)
-
-
-def complete_path(value: str) -> str | None:
-    """The first entry of the folder that goes on as typed, hidden ones only when a dot was typed."""
-    if not value.strip():
-        return None
-    folder_text, typed = _split(value)
-    try:
-        folder = Path(folder_text or ".").expanduser()
-        names = sorted(
-            (entry.name + ("/" if entry.is_dir() else "") for entry in folder.iterdir()
-             if entry.name.startswith(typed) and (typed.startswith(".") or not entry.name.startswith("."))),
-        )
-    except OSError:
-        return None
-    return folder_text + names[0] if names and names[0].rstrip("/") != typed else None
-
-
-def _split(value: str) -> tuple[str, str]:
-    cut = max(value.rfind("/"), value.rfind("\\")) + 1
-    return value[:cut], value[cut:]
-
-
-class FileTree(DirectoryTree):
-    """The tree of files with calm signs that every font has."""
-
-    ICON_NODE, ICON_NODE_EXPANDED, ICON_FILE = "+ ", "- ", "  "
 
 
 class EstimateLines(LineWidget):
