@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from workbench.core.run import Failure, LogLine
 from workbench.telemetry.snapshot import RunFacts, Snapshot
@@ -49,6 +49,13 @@ class Picture:
     _verdicts: list[tuple[float, VerdictView]] = field(default_factory=list)
     _first: Snapshot | None = None
     _top: float = 100.0
+
+    def reset(self) -> None:
+        """Forget the run; how it is looked at (span, view) stays."""
+        fresh = Picture(span=self.span, view=self.view, steers=self.steers, cost=self.cost)
+        for field_ in fields(self):
+            setattr(self, field_.name, getattr(fresh, field_.name))
+        self.cost.share = None
 
     # ── new readings ─────────────────────────────────────────────────────────────────────────────
     def feed(self, facts: RunFacts | None, points: Sequence[tuple[Snapshot, Frame]], verdict: VerdictView) -> None:

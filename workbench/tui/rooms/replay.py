@@ -4,73 +4,25 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
-from textual.binding import Binding, BindingType
-
-from workbench.core.run import LogLine, RunRequest, RunResult
-from workbench.telemetry.snapshot import RunFacts, Snapshot
+from workbench.core.run import LogLine
 from workbench.tui import text as t
-from workbench.tui.actions import Action, bindings_of
-from workbench.tui.bridge import WARMING_UP, Event, VerdictView
+from workbench.tui.actions import bindings_of
+from workbench.tui.bridge import VerdictView
 from workbench.tui.frames import build
-from workbench.tui.rooms.run import RunRoom
+from workbench.tui.rooms.picture import PictureRoom
 
 #: Repaints per second while playing.
 _RATE = 4.0
 
 
-class Recorded:
-    """A recording seen as a run that is over."""
-
-    def __init__(self, facts: RunFacts, notes: Sequence[str]) -> None:
-        self._facts, self._notes = facts, notes
-
-    def facts(self) -> RunFacts | None:
-        return self._facts
-
-    def window(self, n: int) -> tuple[Snapshot, ...]:
-        return ()
-
-    def events(self, since: int) -> Sequence[Event]:
-        return [LogLine(self._facts.started, "warning", note) for note in self._notes][since:]
-
-    def verdict(self) -> VerdictView:
-        return WARMING_UP
-
-    def pause(self) -> None:
-        return None
-
-    def resume(self) -> None:
-        return None
-
-    def stop(self, *, now: bool = False) -> None:
-        return None
-
-    def done(self) -> bool:
-        return True
-
-    def result(self) -> RunResult | None:
-        return None
-
-    def error(self) -> str | None:
-        return None
-
-    def request(self) -> RunRequest | None:
-        return None
-
-
-class ReplayRoom(RunRoom, inherit_bindings=False):
+class ReplayRoom(PictureRoom):
     """Plays a recording (`telemetry.recorder.Recording`). `judge` gives the verdict over its snapshots."""
 
     ROOM = "runs"
     KEYS = "replay"
-    # The live run's keys are not wanted here, so nothing is inherited; Tab is every screen's.
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *bindings_of("replay"),
-        Binding("tab", "app.focus_next", show=False), Binding("shift+tab", "app.focus_previous", show=False),
-    ]
+    BINDINGS = bindings_of("replay")
 
     def __init__(self, recording: Any, judge: Any) -> None:
         super().__init__()
@@ -82,11 +34,9 @@ class ReplayRoom(RunRoom, inherit_bindings=False):
         self._clock = time.perf_counter()
 
     def on_mount(self) -> None:
-        super().on_mount()
         recording = self.recording
         self.picture.facts = recording.facts
-        self.picture.tell(Recorded(recording.facts, recording.notes).events(0))
-        self._show_view()
+        self.picture.tell([LogLine(recording.facts.started, "warning", note) for note in recording.notes])
         if recording.snapshots:
             self._at = recording.snapshots[0].wall
             self.set_interval(1.0 / _RATE, self._beat)
@@ -100,16 +50,6 @@ class ReplayRoom(RunRoom, inherit_bindings=False):
     def _judged(self, verdict: VerdictView) -> None:
         self.picture.verdict = self.picture._live_verdict = verdict
         self.paint()
-
-    def ended(self) -> None:
-        return None
-
-    @property
-    def running(self) -> bool:
-        return False
-
-    def is_open(self, action: Action) -> bool:
-        return action.name not in ("pause_run", "stop_run", "apply_change") and super().is_open(action)
 
     def mark(self) -> tuple[str, str]:
         sign = self.bench.glyphs.play if self.playing else self.bench.glyphs.pause
@@ -167,9 +107,6 @@ class ReplayRoom(RunRoom, inherit_bindings=False):
         self._clock = time.perf_counter()
         self.paint()
 
-    def action_pause_picture(self) -> None:
-        self.action_play()
-
     def action_faster(self) -> None:
         self.speed = min(64.0, self.speed * 2)
         self.paint()
@@ -178,10 +115,10 @@ class ReplayRoom(RunRoom, inherit_bindings=False):
         self.speed = max(0.25, self.speed / 2)
         self.paint()
 
-    def _move(self, columns: int) -> None:
+    def move(self, columns: float) -> None:
         self.playing = False
         if self._at is not None:
-            self.seek(self._at + columns * max(1.0, self.picture.span / 60))
+            self.seek(self._at + columns * self.step)
 
     def action_earliest(self) -> None:
         self.playing = False
@@ -192,7 +129,6 @@ class ReplayRoom(RunRoom, inherit_bindings=False):
             self.seek(self.recording.snapshots[-1].wall)
 
     def go_back(self) -> bool:
-        if (self.focused is not None and self.focused.id == "filter") or self.maximized is not None:
-            return super().go_back()
-        self.app.pop_screen()
+        if not super().go_back():
+            self.app.pop_screen()
         return True

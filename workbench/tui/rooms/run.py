@@ -3,84 +3,39 @@
 from __future__ import annotations
 
 import time
-from typing import Any, ClassVar
 
-from textual.app import ComposeResult
-from textual.containers import Horizontal
 from textual.message import Message
-from textual.widget import Widget
-from textual.widgets import Input
 
 from workbench.core.run import RunRequest
 from workbench.tui import text as t
 from workbench.tui.actions import Action, bindings_of
 from workbench.tui.bridge import RunControl
 from workbench.tui.feed import Feed, Tick
-from workbench.tui.picture import Picture
-from workbench.tui.rooms.base import Room
-from workbench.tui.rooms.dialogs import Question, Reading
-from workbench.tui.rooms.words import change_text, end_lines, head_line, stop_text, why_text
-from workbench.tui.widgets.lines import Line, LineWidget
-from workbench.tui.widgets.meters import CpuPanel, GpuPanel, RateGraph
-from workbench.tui.widgets.panels import PipelinePanel, RatePanel, VerdictPanel
-from workbench.tui.widgets.table import LineTable
-from workbench.tui.widgets.tables import LogPanel, ProcessPanel
-
-#: Panels that take turns on a small terminal.
-VIEWS = ("rate", "gpu", "cpu", "processes", "log")
+from workbench.tui.rooms.dialogs import Question
+from workbench.tui.rooms.picture import PictureRoom
+from workbench.tui.rooms.words import change_text, end_lines, stop_text
 
 
-class HeadLine(LineWidget):
-    """Which run this is, and for how long; what is held or being played."""
-
-    DEFAULT_CSS = "HeadLine { height: 1; }"
-
-    def build(self, width: int, height: int) -> list[Line]:
-        room = self.screen
-        assert isinstance(room, RunRoom)
-        return [head_line(room.picture, room.mark(), width)]
-
-
-class RunRoom(Room):
-    """Over a live run; `ReplayRoom` derives it for a recording."""
+class RunRoom(PictureRoom):
+    """Over a live run."""
 
     ROOM = "run"
     KEYS = "run"
     BINDINGS = bindings_of("run")
-    CSS_PATH: ClassVar[Any] = "run.tcss"
 
     class Fresh(Message):
         """The feed has something new."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.picture = Picture()
         self.control: RunControl | None = None
         self.feed: Feed | None = None
         self._told_end = False
         self._cpu: tuple[float, float, float] | None = None
 
-    def parts(self) -> ComposeResult:
-        picture, settings = self.picture, self.bench.settings
-        picture.span, picture.view = settings.span, settings.view if settings.view in VIEWS else "rate"
-        yield HeadLine(id="head")
-        yield RatePanel(picture, "rate", id="rate")
-        yield VerdictPanel(picture, "verdict", id="verdict")
-        yield PipelinePanel(picture, "pipeline", id="pipeline")
-        with Horizontal(id="graphs"):
-            yield RateGraph(picture, "tokens/s", id="view-rate")
-            yield GpuPanel(picture, "GPU", id="view-gpu")
-            yield CpuPanel(picture, "CPU by core", id="view-cpu")
-        with Horizontal(id="lower"):
-            yield ProcessPanel(picture, settings.sort, id="view-processes")
-            yield LogPanel(picture, id="view-log")
-        yield Input(placeholder="filter processes and log", id="filter", classes="hidden")
-
     def on_mount(self) -> None:
-        self._show_view()
         if self.control is not None and self.feed is None:
             self._start_feed()
-        self.paint()
 
     def on_unmount(self) -> None:
         if self.feed is not None:
@@ -91,10 +46,7 @@ class RunRoom(Room):
         """Show another run from now on."""
         if self.feed is not None:
             self.feed.stop()
-        fresh = Picture(span=self.picture.span, view=self.picture.view)
-        for name in ("facts", "frame", "verdict", "series", "readings", "log", "at", "text", "_live", "_verdicts"):
-            setattr(self.picture, name, getattr(fresh, name))
-        self.picture._first, self.picture._top = None, 100.0
+        self.picture.reset()
         self.control, self._told_end, self._cpu = control, False, None
         if self.built:
             self._start_feed()
@@ -144,19 +96,6 @@ class RunRoom(Room):
     def running(self) -> bool:
         return self.control is not None and not self.control.done()
 
-    # ── drawing ──────────────────────────────────────────────────────────────────────────────────
-    def paint(self) -> None:
-        """Repaint what changed; panels that are not to be seen are left out."""
-        if not self.is_current and self.app.screen is not self:
-            return
-        for panel in self.query(LineWidget):
-            if panel.display and panel.region:
-                panel.paint() if isinstance(panel, ProcessPanel) else panel.show()
-
-    def on_screen_resume(self) -> None:
-        super().on_screen_resume()
-        self.call_after_refresh(self.paint)
-
     def mark(self) -> tuple[str, str]:
         """The word at the right end of the head line, and its role."""
         picture = self.picture
@@ -171,48 +110,26 @@ class RunRoom(Room):
             return self.running
         if action.name == "apply_change":
             return self.picture.verdict.change is not None and self.control is not None
-        if action.name == "next_view":
-            return not (self.has_class("-wide") and self.has_class("-tall"))
-        return True
-
-    def _show_view(self) -> None:
-        for name in VIEWS:
-            self.set_class(self.picture.view == name, f"-view-{name}")
+        return super().is_open(action)
 
     def go_back(self) -> bool:
-        if self.focused is not None and self.focused.id == "filter":
-            self._close_filter(keep=False)
-            return True
         if super().go_back():
-            self.call_after_refresh(self.paint)
             return True
         if self.picture.held:
             self.action_pause_picture()
             return True
         return False
 
-    # ── actions: the picture ─────────────────────────────────────────────────────────────────────
+    # ── actions: time ────────────────────────────────────────────────────────────────────────────
     def action_pause_picture(self) -> None:
         self.picture.follow() if self.picture.held else self.picture.hold()
         self.paint()
 
-    def _move(self, columns: int) -> None:
+    def move(self, columns: float) -> None:
         if not self.picture.held:
             self.picture.hold()
-        self.picture.go(self.picture.end + columns * max(1.0, self.picture.span / 60))
+        self.picture.go(self.picture.end + columns * self.step)
         self.paint()
-
-    def action_earlier(self) -> None:
-        self._move(-1)
-
-    def action_later(self) -> None:
-        self._move(1)
-
-    def action_much_earlier(self) -> None:
-        self._move(-10)
-
-    def action_much_later(self) -> None:
-        self._move(10)
 
     def action_earliest(self) -> None:
         self.picture.go(0.0)
@@ -221,76 +138,6 @@ class RunRoom(Room):
     def action_latest(self) -> None:
         self.picture.follow()
         self.paint()
-
-    def action_longer_span(self) -> None:
-        self._zoom(longer=True)
-
-    def action_shorter_span(self) -> None:
-        self._zoom(longer=False)
-
-    def _zoom(self, longer: bool) -> None:
-        self.picture.zoom(longer)
-        self.bench.change_settings(span=self.picture.span)
-        self.paint()
-
-    def action_next_view(self) -> None:
-        self.show_view(VIEWS[(VIEWS.index(self.picture.view) + 1) % len(VIEWS)])
-
-    def show_view(self, name: str) -> None:
-        """Show one of `VIEWS` where not all have room."""
-        self.picture.view = name
-        self._show_view()
-        self.bench.change_settings(view=name)
-        self.call_after_refresh(self.paint)
-
-    def action_expand(self) -> None:
-        if self.maximized is not None:
-            self.minimize()
-        else:
-            target = self.focused if self.focused is not None and self.focused.id in _PANELS else None
-            self.maximize(target or self._main_view(), container=False)
-        self.call_after_refresh(self.paint)
-
-    def _main_view(self) -> Widget:
-        return self.query_one(f"#view-{self.picture.view}")
-
-    def action_sort_next(self) -> None:
-        self.query_one(ProcessPanel).sort_next()
-
-    def action_sort_reverse(self) -> None:
-        self.query_one(ProcessPanel).sort_reverse()
-
-    def on_line_table_sorted(self, event: LineTable.Sorted) -> None:
-        self.bench.change_settings(sort=event.sort)
-
-    def on_line_table_chosen(self, event: LineTable.Chosen) -> None:
-        self.action_expand()
-
-    def action_filter(self) -> None:
-        field = self.query_one("#filter", Input)
-        field.remove_class("hidden")
-        field.focus()
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        self.picture.text = event.value
-        self.paint()
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        self._close_filter(keep=True)
-
-    def _close_filter(self, keep: bool) -> None:
-        field = self.query_one("#filter", Input)
-        if not keep:
-            field.value = self.picture.text = ""
-        field.add_class("hidden")
-        self.set_focus(None)
-        self.call_after_refresh(self.paint)
-
-    def action_why(self) -> None:
-        self.app.push_screen(Reading("Why: what limits the run", why_text(self.picture)))
-
-    def action_copy_verdict_here(self) -> None:
-        self.bench.copy(why_text(self.picture), "the verdict")
 
     # ── actions: the run ─────────────────────────────────────────────────────────────────────────
     def action_pause_run(self) -> None:
@@ -328,6 +175,3 @@ class RunRoom(Room):
     def _apply(self, answer: str | None, request: RunRequest, change: tuple[str, str]) -> None:
         if answer == "apply" and self.control is not None:
             self.bench.restart_with(self.control, request, change)
-
-
-_PANELS = ("rate", "verdict", "pipeline", "view-rate", "view-gpu", "view-cpu", "view-processes", "view-log")
