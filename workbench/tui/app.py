@@ -8,14 +8,13 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.screen import Screen
 
 from workbench.core.errors import WorkbenchError
@@ -26,8 +25,9 @@ from workbench.tui import settings as store
 from workbench.tui.actions import ROOMS, actions_of, bindings_of
 from workbench.tui.bridge import RunControl, Workbench
 from workbench.tui.glyphs import Glyphs
+from workbench.tui.leaving import Leaving
 from workbench.tui.rooms.base import Room
-from workbench.tui.rooms.dialogs import Dialog, Question
+from workbench.tui.rooms.dialogs import Dialog
 from workbench.tui.settings import Settings
 from workbench.tui.themes import DEFAULT, THEMES
 
@@ -46,7 +46,7 @@ KINDS = {
 _RATES = (1.0, 0.5, 0.25)
 
 
-class WorkbenchApp(App[int]):
+class WorkbenchApp(Leaving):
     """Six rooms over one `Workbench`."""
 
     TITLE = "Embedding Workbench"
@@ -67,7 +67,6 @@ class WorkbenchApp(App[int]):
         self.glyphs: Glyphs = signs.choose(self.settings.glyphs)
         self._rooms: dict[str, Room] = {}
         self._restart: RunRequest | None = None
-        self._leaving = False
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self.settings.theme if self.settings.theme in self.available_themes else DEFAULT
@@ -146,9 +145,7 @@ class WorkbenchApp(App[int]):
     def run_ended(self) -> None:
         """Called by the Run room when its run has come to its end."""
         request, self._restart = self._restart, None
-        if self._leaving:
-            self.exit(0)
-        elif request is not None:
+        if not self.left() and request is not None:
             self.start(request)
 
     def show_replay(self, recording: Any) -> None:
@@ -276,59 +273,6 @@ class WorkbenchApp(App[int]):
 
         picture = getattr(self.screen, "picture", None) or self.run_room.picture
         self.copy(why_text(picture), "the verdict")
-
-    def action_quit_screen(self) -> None:
-        if self.running_run is not None:
-            self.action_ask_quit()
-        else:
-            self.exit(0)
-
-    async def action_quit(self) -> None:
-        """Textual's own Ctrl+Q: the same as q."""
-        self.action_quit_screen()
-
-    def action_ask_quit(self) -> None:
-        if isinstance(self.screen, Question):
-            self.screen.action_again()
-            return
-        if self.running_run is not None:
-            answers = [("stop", "Stop, commit, leave"), ("now", "Leave at once"), ("no", "Stay")]
-            text = "A run goes on. Its units in flight are committed first; the same input resumes it later."
-            self.push_screen(Question("Leave the workbench?", text, answers, again="now"), self._quit)
-        else:
-            self.push_screen(
-                Question("Leave the workbench?", "", [("now", "Leave"), ("no", "Stay")], again="now"), self._quit
-            )
-
-    def _quit(self, answer: str | None) -> None:
-        control = self.running_run
-        if answer == "stop" and control is not None:
-            self._leaving = True
-            control.stop()
-            self.notify("Committing the units in flight, then leaving. Ctrl+C: at once.", timeout=30, markup=False)
-        elif answer in ("stop", "now"):
-            if control is not None:
-                control.stop(now=True)
-            self.exit(0)
-
-    # ── the end ──────────────────────────────────────────────────────────────────────────────────
-    def watch_signals(self) -> None:
-        """A polite kill, and the closing of the terminal's window, end the screen in order (POSIX)."""
-        import asyncio
-
-        loop = asyncio.get_running_loop()
-        for name in ("SIGTERM", "SIGHUP", "SIGINT"):
-            with contextlib.suppress(AttributeError, NotImplementedError, RuntimeError, ValueError):
-                loop.add_signal_handler(getattr(signal, name), self._killed, name)
-
-    def _killed(self, name: str) -> None:
-        control = self.running_run
-        if control is not None:
-            control.stop(now=True)
-        self.exit(1 if name != "SIGINT" else 130)
-
-    def on_ready(self) -> None:
-        self.watch_signals()
 
 
 def run_app(words: Iterable[str] = ()) -> int:
