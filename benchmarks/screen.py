@@ -54,7 +54,8 @@ def first_paint(repeats: int = 7) -> dict[str, Any]:
 
 async def _with_run(size: tuple[int, int], use: Any, **settings: Any) -> Any:
     """Call `use(app, pilot, run)` with the scripted run in the Run room."""
-    from tests.tui.fakes import FakeRun, FakeWorkbench
+    from tests.tui.fakes import FakeWorkbench
+    from tests.tui.script import FakeRun
     from workbench.tui.app import WorkbenchApp
     from workbench.tui.settings import Settings
 
@@ -94,7 +95,7 @@ def _cpu() -> float:
 
 def _script_cost(seconds: int) -> float:
     """What making the scripted readings takes, in percent of a core: not the screen's."""
-    from tests.tui.fakes import FakeRun
+    from tests.tui.script import FakeRun
 
     run, before = FakeRun(), _cpu()
     for _ in range(seconds):
@@ -218,7 +219,7 @@ def screenshots() -> dict[str, Any]:
     PICTURES.mkdir(exist_ok=True)
 
     async def run_room(app: Any, pilot: Any, run: Any) -> None:
-        from tests.tui.fakes import WALL
+        from tests.tui.script import WALL
         from workbench.core.run import LogLine
 
         for _ in range(75):

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from textual.css.query import NoMatches
 
-from tests.tui.fakes import FakeRun, FakeWorkbench
+from tests.tui.fakes import FakeWorkbench
+from tests.tui.script import FakeRun
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.settings import Settings
 
@@ -45,15 +46,17 @@ def make_app(tmp_path: Path) -> Callable[..., WorkbenchApp]:
 
 
 async def show_run(app: WorkbenchApp, pilot, seconds: int = 5, run: FakeRun | None = None) -> FakeRun:
-    """Bring a scripted run into the Run room, `seconds` of it seen second by second."""
+    """Bring a scripted run into the Run room: one reading a second, painted once at the end."""
     run = run or FakeRun()
     run.advance(1)
     app.run_room.attach(run)
     app.action_room("run")
     await pilot.pause()
+    assert app.run_room.feed is not None
     for _ in range(seconds):
         run.advance(1)
-        await look(app, pilot)
+        app.run_room.feed.look()
+    await pilot.pause()
     return run
 
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.tui.fakes import FACTS, ROWS, WALL, recording, snapshot
+from tests.tui.script import FACTS, ROWS, WALL, recording, snapshot
 from workbench.core.activity import Activity
 from workbench.tui.frames import build, look_back
 

@@ -3,7 +3,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.tui.fakes import WALL, snapshot
+from tests.tui.script import WALL, snapshot
 from workbench.tui.history import Readings, Series
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from tests.tui.conftest import look, show_run, until
-from tests.tui.fakes import VERDICT, WALL, FakeRun
+from tests.tui.script import VERDICT, WALL, FakeRun
 from workbench.core.profile import Profile
 from workbench.core.run import Failure, LogLine, RunRequest
 from workbench.tui.bridge import VerdictView

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tests.tui.conftest import until
-from tests.tui.fakes import WALL
+from tests.tui.script import WALL
 from workbench.tui.bridge import Outcome
 from workbench.tui.rooms.dialogs import Reading
 from workbench.tui.rooms.replay import ReplayRoom

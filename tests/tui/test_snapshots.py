@@ -6,7 +6,7 @@ import pytest
 from textual.widgets import Input
 
 from tests.tui.conftest import show_run, until
-from tests.tui.fakes import WALL
+from tests.tui.script import WALL
 from workbench.core.run import LogLine
 from workbench.tui.rooms.collection import Facts
 from workbench.tui.rooms.search import HitTable, HitText
