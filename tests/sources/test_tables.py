@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -199,3 +200,30 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path, monkeypatch: pyt
         open_source(wanted).plan()
     assert caught.value.exit_code == 2
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux's /proc/self/smaps_rollup")
+def test_documents_read_do_not_stay_in_the_process(tmp_path: Path) -> None:
+    text = "word " * 400_000  # 2 MB each, 24 MB in all
+    docs = tmp_path / "docs.parquet"
+    pq.write_table(pa.table({"doc_id": [f"d{n}" for n in range(12)], "text": [text] * 12}), docs)
+    rows = [(f"d{n}", start, start + 1000) for n in range(12) for start in range(0, len(text) - 1000, 50_000)]
+    wanted = spec(tmp_path, chunk_table(tmp_path / "c.parquet", rows), docs=docs, unit_rows=40)
+    units = open_source(wanted).plan().units
+    source = open_source(wanted)
+    held = []
+    for unit in units:
+        source.read(unit, NullMeter())
+        held.append(_mapped_pages(str(wanted.cache)))
+    assert max(held) < 4 << 20
+
+
+def _mapped_pages(folder: str) -> int:
+    """Bytes of files of a folder that are mapped and held now."""
+    inside, total = False, 0
+    for line in Path("/proc/self/smaps").read_text(encoding="utf-8").splitlines():
+        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+            inside = folder in line
+        elif inside and line.startswith("Rss:"):
+            total += int(line.split()[1]) * 1024
+    return total

@@ -7,6 +7,8 @@ shared by all workers.
 
 from __future__ import annotations
 
+import mmap
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,7 +178,9 @@ class _Texts:
     """The mapped texts, batch by batch."""
 
     def __init__(self, path: Path) -> None:
-        self._reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        with path.open("rb") as file:  # mapped by hand: Arrow's own map cannot be let go of
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._reader = pa.ipc.open_file(pa.py_buffer(self._map))
         batches = [self._reader.get_batch(number) for number in range(self._reader.num_record_batches)]
         self.batches = batches
         self.firsts = np.concatenate(([0], np.cumsum([batch.num_rows for batch in batches]))).astype(np.int64)
@@ -195,6 +199,14 @@ class _Texts:
             )
             self._documents[batch] = found
         return found
+
+    def let_go(self) -> None:
+        """Give back the pages read so far, or the whole corpus would come to count as this process's memory.
+
+        They stay in the system's cache and are mapped again when asked for. Windows trims mapped pages by itself.
+        """
+        if sys.platform != "win32":
+            self._map.madvise(mmap.MADV_DONTNEED)
 
     def batch_of(self, rows: Ints) -> Ints:
         """Batch each row (≥ 0) lies in."""

@@ -111,6 +111,7 @@ class TablesSource:
         with meter.doing(Activity.SLICE):
             rows = _Unit(table, names, self._store, self._labels[number], unit.start)
             result = rows.sliced(self._documents().paths[0].name, unit, nbytes)
+            self._store.let_go()
         with meter.doing(Activity.READ):  # the sliced bytes were read too, through the map
             self._throttle.take(result.nbytes - nbytes)
         return result
