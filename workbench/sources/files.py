@@ -108,6 +108,12 @@ def lay_out(target: Path, nbytes: int, write: Callable[[Path], None]) -> None:
             _replace(staged, target)
         finally:
             staged.unlink(missing_ok=True)
+            give_memory_back()
+
+
+def give_memory_back() -> None:
+    """What Arrow's allocator keeps for later; the process that plans a run holds it to the run's end otherwise."""
+    pa.default_memory_pool().release_unused()
 
 
 @contextmanager

@@ -87,6 +87,7 @@ class TablesSource:
                 stretches, cutting.unit_rows(self._spec, total), self._spec.unit_bytes
             ):
                 units.append(UnitSpec(len(units), str(number), start, stop, stop - start, nbytes))
+        files.give_memory_back()
         renames = {name: new for _, names in readers for name, new in names.own.items() if name != new}
         notes += tuple(f"column {name!r} is kept as {new!r}" for name, new in renames.items())
         identity = {
