@@ -29,6 +29,21 @@ def test_a_batch_comes_out_as_it_went_in(lengths, slot):
         np.testing.assert_array_equal(have, want)
 
 
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.text(max_size=20), min_size=1, max_size=8), st.integers(0, 2))
+def test_texts_come_out_as_they_went_in(texts, slot):
+    shape = RingShape(batch_slots=3, vector_slots=2, tokens=64, rows=8, dim=5, text_bytes=8 * 20 * 4)
+    ring = BatchRing(memoryview(bytearray(shape.batch_slots * shape.batch_bytes)), shape)
+    ids, lengths = np.arange(2 * len(texts), dtype=np.int32), np.full(len(texts), 2, np.int32)
+    kept = [text.encode() for text in texts]
+    for other in range(3):
+        ring.put(other, ids, lengths, lengths, [b"other"] * len(texts))
+    ring.put(slot, ids, lengths, lengths, kept)
+    assert ring.texts(slot, len(texts), len(ids)) == tuple(texts)
+    assert ring.texts((slot + 1) % 3, len(texts), len(ids)) == ("other",) * len(texts)
+    np.testing.assert_array_equal(ring.get(slot, len(texts), len(ids))[0], ids)
+
+
 def test_slots_do_not_touch_each_other():
     ring = VectorRing(memoryview(bytearray(SHAPE.vector_slots * SHAPE.vector_bytes)), SHAPE)
     rows = np.arange(8, dtype=np.int32)

@@ -77,6 +77,19 @@ def test_very_long_text_is_cut_exactly(text, side, tmp_path):
     assert rows(Tokeniser(spec).encode(["short", text]))[1] == expected(tmp_path, [text], 16, side)[0]
 
 
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_kept_text_has_the_tokens_that_were_kept(side, tmp_path):
+    tiny_models.word_piece(tmp_path)
+    tokeniser = Tokeniser(TokeniserFile(str(tmp_path / "tokenizer.json"), 12, truncation_side=side))
+    texts = ["short one", "The quick brown fox. " * 30, "天地玄黄宇宙洪荒 " * 9, ""]
+    tokens = tokeniser.encode(texts, "fox: ")
+    kept = tokeniser.kept(texts, tokens.lengths, "fox: ")
+    assert kept[0] == "fox: short one" and kept[3] == "fox: "
+    assert all(text in "fox: " + whole for text, whole in zip(kept, texts, strict=True))
+    again = tokeniser.encode(kept)
+    np.testing.assert_array_equal(again.ids, tokens.ids)
+
+
 def test_lower_case_goes_before_the_model_s_own_rules(tmp_path):
     tiny_models.word_piece(tmp_path, lower=False)
     plain, lower = (TokeniserFile(str(tmp_path / "tokenizer.json"), 64, low) for low in (False, True))

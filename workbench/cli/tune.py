@@ -87,7 +87,7 @@ def space_of(request: RunRequest) -> Space:
 
     section = request.profile.encoder
     _, logical = cores()
-    if section.engine == "simulated":
+    if section.engine != "torch":
         return Space(logical)
     cpu = section.device in ("auto", "cpu")
     dtypes = ("bf16", "fp32") if cpu else ("fp16", "bf16")

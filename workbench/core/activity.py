@@ -62,6 +62,7 @@ class Counter(IntEnum):
     COPY_BACK_NS = 20  # ns the device's copy engine took for results
     FIT_COUNT = 21  # forwards
     FIT_PADDED = 22  # Σ padded
+    LONE_US = 23  # µs that a remote request took while no other was under way (the first one)
 
 
 class Meter(Protocol):

@@ -127,7 +127,8 @@ def worker_only(share: Share, pipe: Connection) -> None:
         )
         batches = [prepared.gather(rows) for rows in prepared.batches]
         if share.keep:
-            _keep(Path(share.keep), unit.number, batches)
+            texts = [text for rows in prepared.batches for text in prepared.texts_of(rows)]
+            _keep(Path(share.keep), unit.number, batches, texts)
         else:
             (Path(share.staging) / prepared.summary.chunks_file).unlink()
         return prepared.summary.tokens, prepared.summary.rows, 0
@@ -214,11 +215,13 @@ def _ready(pipe: Connection) -> None:
     pipe.recv()
 
 
-def _keep(folder: Path, unit: int, batches: list[tuple[Int32, Int32, Int32]]) -> None:
+def _keep(folder: Path, unit: int, batches: list[tuple[Int32, Int32, Int32]], texts: list[bytes]) -> None:
     ids = np.concatenate([batch[0] for batch in batches])
     lengths = np.concatenate([batch[1] for batch in batches])
     counts = np.array([len(batch[1]) for batch in batches])
-    np.savez(folder / f"{unit:08d}.npz", ids=ids, lengths=lengths, counts=counts)
+    sizes = np.array([len(text) for text in texts], np.int64)
+    run = np.frombuffer(b"".join(texts), np.uint8)
+    np.savez(folder / f"{unit:08d}.npz", ids=ids, lengths=lengths, counts=counts, sizes=sizes, texts=run)
 
 
 def kept(folder: Path) -> list[TokenBatch]:
@@ -227,11 +230,13 @@ def kept(folder: Path) -> list[TokenBatch]:
     for path in sorted(folder.glob("*.npz")):
         with np.load(path) as file:
             ids, lengths, counts = file["ids"], file["lengths"], file["counts"]
+            ends, run = np.cumsum(file["sizes"]).tolist(), file["texts"].tobytes()
+        texts = tuple(run[begin:end].decode() for begin, end in zip([0, *ends], ends, strict=False))
         row = token = 0
         for count in counts:
             part = lengths[row : row + count]
             tokens = int(part.sum())
-            batches.append(TokenBatch(ids[token : token + tokens], part))
+            batches.append(TokenBatch(ids[token : token + tokens], part, 0, texts[row : row + int(count)]))
             row, token = row + int(count), token + tokens
     return batches
 

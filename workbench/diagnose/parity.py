@@ -35,8 +35,8 @@ class Parity:
         self._vectors: dict[tuple[str, str, str], NDArray[np.float32]] = {}
 
     def cosine(self, profile: Profile) -> float | None:
-        """Mean cosine of the profile's vectors to those of fp32; None for an engine that only keeps time."""
-        if profile.encoder.engine == "simulated":
+        """Mean cosine of the profile's vectors to those of fp32; None where nothing is computed here."""
+        if profile.encoder.engine != "torch":
             return None
         exact = replace(profile.encoder, engine="torch", dtype="fp32", attention="auto")
         ours, theirs = self._encode(profile), self._encode(replace(profile, encoder=exact))

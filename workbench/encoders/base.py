@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench.core.activity import Meter
+from workbench.encoders.endpoint import Endpoint
 
 Int32 = NDArray[np.int32]
 Vectors = NDArray[np.float32]
@@ -38,6 +39,7 @@ class ModelSpec:
         truncation_side: `right` keeps the beginning of a long text, `left` its end.
         document_prompt_tokens, query_prompt_tokens: leading tokens of a row that belong to the prefix and
             stay out of the pooling; 0 when include_prompt. They go into `TokenBatch.prompt_tokens`.
+        payload: what a batch must carry: `tokens`, or `text` too for a server that tokenises itself.
         notes: what a person should know about how the model was read.
     """
 
@@ -59,6 +61,7 @@ class ModelSpec:
     truncation_side: str = "right"
     document_prompt_tokens: int = 0
     query_prompt_tokens: int = 0
+    payload: str = "tokens"
     notes: tuple[str, ...] = ()
 
 
@@ -74,6 +77,7 @@ class EncoderSpec:
     attention: str = "auto"
     threads: int = 0
     options: Mapping[str, float] = field(default_factory=dict)
+    endpoint: Endpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +106,22 @@ class TokenBatch:
         ids: int32 [tokens]: the token ids of all rows, one after another (special tokens included).
         lengths: int32 [rows]: tokens of each row; sums to len(ids). Rows are sorted by length, longest first.
         prompt_tokens: leading tokens that belong to the prompt (0 unless pooling leaves them out).
+        texts: of the rows, where the model's payload is `text`; else empty.
     """
 
     ids: Int32
     lengths: Int32
     prompt_tokens: int = 0
+    texts: tuple[str, ...] = ()
+
+    def halves(self) -> tuple[TokenBatch, TokenBatch]:
+        """The first rows and the rest, of a batch of at least two."""
+        half = len(self.lengths) // 2
+        end = int(self.lengths[:half].sum())
+        return (
+            TokenBatch(self.ids[:end], self.lengths[:half], self.prompt_tokens, self.texts[:half]),
+            TokenBatch(self.ids[end:], self.lengths[half:], self.prompt_tokens, self.texts[half:]),
+        )
 
 
 class Pending(Protocol):
@@ -117,6 +132,14 @@ class Pending(Protocol):
 
         Raises DeviceMemoryError when the device had no memory for the batch.
         """
+
+
+@runtime_checkable
+class Distant(Protocol):
+    """A pending batch that takes long because it is far away: more batches may be sent after it meanwhile."""
+
+    def done(self) -> bool:
+        """Whether `vectors` would return at once."""
 
 
 class Encoder(Protocol):

@@ -42,19 +42,23 @@ class Embedder:
         query = kind == "query"
         if not query and kind != "document":
             raise ValueError(f"kind {kind!r} is neither document nor query")
-        tokens = self.tokeniser.encode(texts, self.spec.query_prefix if query else self.spec.document_prefix)
+        prefix = self.spec.query_prefix if query else self.spec.document_prefix
+        tokens = self.tokeniser.encode(texts, prefix)
         skip = self.spec.query_prompt_tokens if query else self.spec.document_prompt_tokens
-        return self.encode_tokens(tokens, skip)
+        sent = self.tokeniser.kept(texts, tokens.lengths, prefix) if self.spec.payload == "text" else ()
+        return self.encode_tokens(tokens, skip, texts=sent)
 
-    def encode_tokens(self, tokens: Tokens, skip: int = 0, meter: Meter | None = None) -> Vectors:
-        """float32 [rows, dim] of rows that are tokenised already, in their order."""
+    def encode_tokens(
+        self, tokens: Tokens, skip: int = 0, meter: Meter | None = None, texts: Sequence[str] = ()
+    ) -> Vectors:
+        """float32 [rows, dim] of rows that are tokenised already, in their order; `texts` where a server wants them."""
         batches = (
             pack(tokens.lengths, self.info.token_budget, _MAX_ROWS, pads=self.info.pads) if len(tokens.lengths) else []
         )
         found = np.empty((len(tokens.lengths), self.spec.dim), np.float32)
         flight: deque[tuple[Rows, Pending]] = deque()
         for rows in batches:
-            batch = TokenBatch(*gather(tokens, rows), skip)
+            batch = TokenBatch(*gather(tokens, rows), skip, tuple(texts[row] for row in rows.tolist()) if texts else ())
             flight.append((rows, self.encoder.submit(batch, meter or NullMeter())))
             if len(flight) >= self.encoder.depth:
                 _take(flight, found)

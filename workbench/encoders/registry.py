@@ -8,6 +8,7 @@ from collections.abc import Callable
 from workbench.core.errors import UsageError
 from workbench.core.profile import EncoderSection
 from workbench.encoders.base import Encoder, EncoderSpec, ModelSpec
+from workbench.encoders.endpoint import endpoint_of
 
 
 def _torch(spec: EncoderSpec) -> Encoder:
@@ -22,7 +23,15 @@ def _simulated(spec: EncoderSpec) -> Encoder:
     return SimulatedEncoder(spec)
 
 
-_ENGINES: dict[str, Callable[[EncoderSpec], Encoder]] = {"torch": _torch, "simulated": _simulated}
+def _remote(spec: EncoderSpec) -> Encoder:
+    from workbench.encoders.remote import RemoteEncoder
+
+    return RemoteEncoder(spec)
+
+
+_ENGINES: dict[str, Callable[[EncoderSpec], Encoder]] = {
+    "torch": _torch, "simulated": _simulated, "remote": _remote,
+}
 
 
 def engine_names() -> list[str]:
@@ -53,7 +62,7 @@ def encoder_spec(section: EncoderSection, model: ModelSpec) -> EncoderSpec:
     """What an encoder process needs, from the profile's section and its resolved model.
 
     Raises:
-        UsageError: there is no such engine.
+        UsageError: there is no such engine, or an address it cannot be used with.
     """
     check_engine(section.engine)
     options = {
@@ -71,4 +80,5 @@ def encoder_spec(section: EncoderSection, model: ModelSpec) -> EncoderSpec:
         attention=section.attention,
         threads=section.threads,
         options=options if section.engine == "simulated" else {},
+        endpoint=endpoint_of(section) if section.engine == "remote" else None,
     )

@@ -10,12 +10,15 @@ import numpy as np
 
 from workbench.core.activity import Activity, Counter
 from workbench.core.errors import DeviceMemoryError, RunFailed
-from workbench.encoders.base import EncoderSpec, Int32, Pending, TokenBatch, Vectors
+from workbench.encoders.base import Distant, EncoderSpec, Int32, Pending, TokenBatch, Vectors
 from workbench.encoders.registry import open_encoder
 from workbench.engine import wire
 from workbench.engine.child import Child, ChildSpec, run_child
 from workbench.engine.ring import BatchRing, RingShape, VectorRing
 from workbench.engine.segment import Segment, SegmentName
+
+#: Seconds between looks at a batch that is far away, while there is room for another.
+_GLANCE = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class _EncoderProcess:
         self._flops = spec.encoder.model.flops_per_token
         self._prompt_tokens = spec.encoder.model.document_prompt_tokens
         self._dim = spec.shape.dim
+        self._texts = spec.shape.text_bytes > 0
         self._batches = BatchRing(Segment.attach(spec.batches).buffer, spec.shape)
         self._vectors = VectorRing(Segment.attach(spec.vectors).buffer, spec.shape)
         self._waiting: deque[wire.Batch] = deque()
@@ -66,9 +70,11 @@ class _EncoderProcess:
         self._meter.put(Counter.BUDGET, info.token_budget)
         self._link.send(wire.EncoderReady(info))
         self._meter.enter(Activity.WAIT_INPUT)
-        while not self._stopped:
-            self._step()
-        self._encoder.close()
+        try:
+            while not self._stopped:
+                self._step()
+        finally:
+            self._encoder.close()
         self._meter.enter(Activity.ENDED)
 
     def _step(self) -> None:
@@ -81,8 +87,19 @@ class _EncoderProcess:
             self._take(message)
         while self._waiting and len(self._flight) < self._encoder.depth:
             self._start(self._waiting.popleft())
-        if self._flight and (len(self._flight) >= self._encoder.depth or not self._waiting):
+        full = len(self._flight) >= self._encoder.depth
+        if self._flight and (full or not (self._waiting or self._more_may_come())):
             self._finish(self._flight.popleft())
+
+    def _more_may_come(self) -> bool:
+        """While the oldest batch is far away, a little time for others to be sent after it."""
+        pending = self._flight[0].pending
+        if not isinstance(pending, Distant) or pending.done():
+            return False
+        message = self._link.receive(_GLANCE)
+        if message is not None:
+            self._take(message)
+        return True
 
     def _take(self, message: object) -> None:
         match message:
@@ -95,7 +112,8 @@ class _EncoderProcess:
 
     def _read(self, batch: wire.Batch) -> TokenBatch:
         ids, lengths, _ = self._batches.get(batch.slot, batch.rows, batch.tokens)
-        return TokenBatch(ids, lengths, self._prompt_tokens)
+        texts = self._batches.texts(batch.slot, batch.rows, batch.tokens) if self._texts else ()
+        return TokenBatch(ids, lengths, self._prompt_tokens, texts)
 
     def _start(self, batch: wire.Batch) -> None:
         tokens = self._read(batch)
@@ -130,13 +148,7 @@ class _EncoderProcess:
 
     def _in_parts(self, batch: TokenBatch) -> Vectors:
         """Compute a batch of at least two rows in halves."""
-        half = len(batch.lengths) // 2
-        end = int(batch.lengths[:half].sum())
-        parts = (
-            TokenBatch(batch.ids[:end], batch.lengths[:half], batch.prompt_tokens),
-            TokenBatch(batch.ids[end:], batch.lengths[half:], batch.prompt_tokens),
-        )
-        return np.concatenate([self._part(part) for part in parts])
+        return np.concatenate([self._part(part) for part in batch.halves()])
 
     def _part(self, part: TokenBatch) -> Vectors:
         if self._too_large(part):

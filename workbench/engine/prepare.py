@@ -38,6 +38,12 @@ class PreparedUnit:
     batches: Sequence[Rows]
     #: Row of the unit of each row of tokens: all of them, but for what the collection has already.
     rows: Rows
+    #: UTF-8 of each row of tokens, where the encoder wants texts; else empty.
+    texts: Sequence[bytes] = ()
+
+    def texts_of(self, rows: Rows) -> list[bytes]:
+        """Texts of one batch, in the order of its rows; empty where the encoder takes tokens."""
+        return [self.texts[row] for row in rows.tolist()] if self.texts else []
 
     def gather(self, rows: Rows) -> tuple[Int32, Int32, Int32]:
         """ids [tokens], lengths [rows], positions [rows] of one batch, rows in the order given."""
@@ -55,12 +61,14 @@ class Preparer:
 
     def __init__(
         self, source: SourceSpec, model: ModelSpec, staging: Path, compression: str, meter: BoardRow,
-        pump: Callable[[], None] = lambda: None, known: str = "",
+        pump: Callable[[], None] = lambda: None, known: str = "", text_bytes: int = 0,
     ) -> None:
         """`pump` is called between steps, so that the batches of the unit before can go out meanwhile.
 
         `known`: folder of `changes.write_known`: rows the collection has are left where they are.
+        `text_bytes`: most bytes of text in a batch; 0 = any number.
         """
+        self._text_bytes = text_bytes
         self._known_folder = known
         self._tokeniser = Tokeniser(model)
         self._source = open_source(source, self._tokeniser.spans)
@@ -91,7 +99,9 @@ class Preparer:
             chunks, hashes = chunks.take(pa.array(rest)), [hashes[row] for row in rest.tolist()]
             texts = [texts[row] for row in rest.tolist()]
         new = np.arange(len(texts)) if sorted_rows is None else np.flatnonzero(sorted_rows.reused < 0)
-        tokens = self._tokenise([texts[row] for row in new.tolist()])
+        texts = [texts[row] for row in new.tolist()]
+        tokens = self._tokenise(texts)
+        sent = self._sent(texts, tokens)
         chunks_file = self._staging / f"{stem}.chunks.parquet"
         rejects_file = self._staging / f"{stem}.rejects.parquet"
         with self._meter.doing(Activity.WRITE):
@@ -100,7 +110,7 @@ class Preparer:
                 write_chunks(rejects, rejects_file, self._compression)
         total = int(tokens.lengths.sum())
         self._meter.add(Counter.PREPARED_TOKENS, total)
-        batches = pack(tokens.lengths)
+        batches = fitting(pack(tokens.lengths), sent, self._text_bytes)
         self._meter.add(Counter.UNITS, 1)
         self._meter.add(Counter.REJECTS, rejects.num_rows)
         self._meter.put(Counter.CURRENT_UNIT, -1)
@@ -113,6 +123,7 @@ class Preparer:
             tokens,
             batches,
             new,
+            sent,
         )
 
     def probe(self, lease: wire.Lease) -> None:
@@ -154,6 +165,14 @@ class Preparer:
             np.concatenate([part.lengths for part in parts]) if parts else np.zeros(0, np.int32),
         )
 
+    def _sent(self, texts: list[str], tokens: Tokens) -> list[bytes]:
+        """What is sent of each text to an encoder that tokenises itself."""
+        if self._model.payload != "text":
+            return []
+        with self._meter.doing(Activity.TOKENISE):
+            whole = self._tokeniser.kept(texts, tokens.lengths, self._model.document_prefix)
+            return [_cut(text.encode("utf-8", "replace"), self._text_bytes) for text in whole]
+
     @cached_property
     def _known(self) -> Known:
         """Written while this process comes up, and there before the first unit is."""
@@ -170,6 +189,26 @@ class Preparer:
     def _stage(self, chunks: pa.Table, hashes: list[bytes], path: Path) -> None:
         column = pa.array(hashes, type=pa.binary(16))
         write_chunks(chunks.append_column("content_hash", column), path, self._compression)
+
+
+def _cut(text: bytes, most: int) -> bytes:
+    """UTF-8 of at most so many bytes, between two characters; 0 = any number."""
+    return text[:most].decode(errors="ignore").encode() if 0 < most < len(text) else text
+
+
+def fitting(batches: Sequence[Rows], texts: Sequence[bytes], most: int) -> Sequence[Rows]:
+    """Batches cut in two until the texts of each have at most `most` bytes (0 = any number)."""
+    if not texts or not most:
+        return batches
+    found: list[Rows] = []
+    left = list(reversed(batches))
+    while left:
+        rows = left.pop()
+        if len(rows) > 1 and sum(len(texts[row]) for row in rows.tolist()) > most:
+            left += [rows[len(rows) // 2 :], rows[: len(rows) // 2]]
+        else:
+            found.append(rows)
+    return found
 
 
 def _hashes(texts: list[str]) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ class RingShape:
         tokens: most tokens of one batch (the budget, or one row of the greatest length).
         rows: most rows of one batch.
         dim: length of a vector.
+        text_bytes: bytes for the texts of a batch, a multiple of 4; 0: batches carry tokens only.
     """
 
     batch_slots: int
@@ -29,11 +31,12 @@ class RingShape:
     tokens: int
     rows: int
     dim: int
+    text_bytes: int = 0
 
     @property
     def batch_bytes(self) -> int:
-        """Bytes of a batch slot: ids, lengths and positions, int32 each."""
-        return 4 * (self.tokens + 2 * self.rows)
+        """Bytes of a batch slot: ids, lengths and positions, int32 each; then sizes and bytes of texts, if any."""
+        return 4 * (self.tokens + 2 * self.rows) + (4 * self.rows + self.text_bytes if self.text_bytes else 0)
 
     @property
     def vector_bytes(self) -> int:
@@ -49,12 +52,24 @@ class BatchRing:
             buffer, dtype=np.int32, count=shape.batch_slots * shape.batch_bytes // 4
         ).reshape(shape.batch_slots, -1)
 
-    def put(self, slot: int, ids: Int32, lengths: Int32, positions: Int32) -> None:
-        """Fill a slot: ids [tokens], lengths [rows], positions [rows] (row numbers inside the unit)."""
+    def put(self, slot: int, ids: Int32, lengths: Int32, positions: Int32, texts: Sequence[bytes] = ()) -> None:
+        """Fill a slot: ids [tokens], lengths [rows], positions [rows] (row numbers inside the unit), texts (UTF-8)."""
         words, rows, tokens = self._words[slot], len(lengths), len(ids)
         words[:rows] = lengths
         words[rows : 2 * rows] = positions
         words[2 * rows : 2 * rows + tokens] = ids
+        if texts:
+            begin = 2 * rows + tokens
+            words[begin : begin + rows] = [len(text) for text in texts]
+            run = np.frombuffer(b"".join(texts), np.uint8)
+            words[begin + rows :].view(np.uint8)[: len(run)] = run
+
+    def texts(self, slot: int, rows: int, tokens: int) -> tuple[str, ...]:
+        """The texts of a slot that was filled with some."""
+        rest = self._words[slot][2 * rows + tokens :]
+        ends = np.cumsum(rest[:rows], dtype=np.int64).tolist()
+        run = rest[rows:].view(np.uint8)[: ends[-1] if ends else 0].tobytes()
+        return tuple(run[begin:end].decode() for begin, end in zip([0, *ends], ends, strict=False))
 
     def get(self, slot: int, rows: int, tokens: int) -> tuple[Int32, Int32, Int32]:
         """Views of a slot: ids [tokens], lengths [rows], positions [rows]; valid until the slot is freed."""

@@ -29,6 +29,9 @@ _SPECIAL_TOKENS = 2
 _MOST_TOKENS = 65_536
 #: A vector slot takes at most so many bytes; batches have fewer rows where vectors are long.
 _VECTOR_SLOT = 16_000_000
+#: Bytes of text per token that a batch slot has room for where texts are sent on: English has 4 to 5, and what
+#: does not fit goes into another batch.
+_TEXT_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ def resolve(request: RunRequest) -> Setting:
     )
     return Setting(
         request, into, model, encoders, source, worker_count(profile.pipeline),
-        _shape(profile.pipeline, profile.encoder.token_budget or _MOST_TOKENS, model),
+        _shape(profile.pipeline, encoders, profile.encoder.token_budget or _MOST_TOKENS, model),
     )
 
 
@@ -87,10 +90,14 @@ def worker_count(section: PipelineSection) -> int:
     return section.workers or max(1, min(physical - 1, 58))
 
 
-def _shape(section: PipelineSection, budget: int, model: ModelSpec) -> RingShape:
+def _shape(
+    section: PipelineSection, encoders: tuple[EncoderSpec, ...], budget: int, model: ModelSpec
+) -> RingShape:
     rows = max(1, min(MAX_ROWS, _VECTOR_SLOT // (4 * model.dim)))
     tokens = max(budget, model.max_tokens)
     if section.batching == "rows":
         rows = max(1, min(rows, section.batch_rows))
         tokens = rows * model.max_tokens
-    return RingShape(section.slots, section.vector_slots, tokens, rows, model.dim)
+    under_way = sum(encoder.endpoint.requests for encoder in encoders if encoder.endpoint is not None)
+    text = _TEXT_BYTES * tokens if model.payload == "text" else 0
+    return RingShape(section.slots + under_way, section.vector_slots, tokens, rows, model.dim, text)

@@ -69,7 +69,8 @@ class Worker:
         self._slots: dict[wire.Key, deque[int]] = {}
         self._ring = BatchRing(Segment.attach(spec.ring).buffer, spec.shape)
         self._preparer = Preparer(
-            spec.source, spec.model, Path(spec.staging), spec.compression, self._meter, self._pump, spec.known
+            spec.source, spec.model, Path(spec.staging), spec.compression, self._meter, self._pump, spec.known,
+            spec.shape.text_bytes,
         )
         self._spec = spec
         self._budget = 0
@@ -144,7 +145,7 @@ class Worker:
         key, number = out.unit.summary.key, out.sent
         with self._meter.doing(Activity.PACK):
             ids, lengths, positions = out.unit.gather(out.unit.batches[number])
-            self._ring.put(slot, ids, lengths, positions)
+            self._ring.put(slot, ids, lengths, positions, out.unit.texts_of(out.unit.batches[number]))
         padded = int(lengths.max()) * len(lengths) if self._pads else len(ids)
         batch = wire.Batch(key, number, slot, len(lengths), len(ids), padded)
         self._preparer.count_batch(batch)

@@ -45,17 +45,21 @@ class QueryEncoder:
                 return self.encode(texts)
             case wire.Rerank(model, query, texts):
                 if self._reranker is None or self._reranker.name != model:
-                    self._reranker = Reranker(model, "cpu" if self.info.engine == "simulated" else self.info.device)
+                    self._reranker = Reranker(model, self.info.device if self.info.engine == "torch" else "cpu")
                 return wire.Reranked(self._reranker.scores(query, texts))
         raise TypeError(f"unknown request {type(body).__name__}")
 
     def encode(self, texts: tuple[str, ...]) -> wire.Encoded:
-        tokens = self._tokeniser.encode(texts, self._model.query_prefix)
+        prefix = self._model.query_prefix
+        tokens = self._tokeniser.encode(texts, prefix)
+        sent = self._tokeniser.kept(texts, tokens.lengths, prefix) if self._model.payload == "text" else []
         found = np.empty((len(texts), self._model.dim), np.float32)
         for rows in pack(tokens.lengths, self.info.token_budget, len(texts), pads=self.info.pads):
             lengths = tokens.lengths[rows]
             ids = np.concatenate([_row(tokens, row) for row in rows])
-            batch = TokenBatch(ids, lengths, self._model.query_prompt_tokens)
+            batch = TokenBatch(
+                ids, lengths, self._model.query_prompt_tokens, tuple(sent[row] for row in rows.tolist()) if sent else ()
+            )
             found[rows] = self._encoder.submit(batch, NullMeter()).vectors()
         notes = tuple(
             self._note(text) if length >= self._model.max_tokens else ""

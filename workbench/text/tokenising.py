@@ -133,6 +133,24 @@ class Tokeniser:
         finally:
             self._truncation(True)
 
+    def kept(self, texts: Sequence[str], lengths: Int32, prefix: str = "") -> list[str]:
+        """Each text with `prefix` before it, cut where `encode`, which gave these `lengths`, stopped reading it."""
+        whole = [prefix + text for text in texts] if prefix else list(texts)
+        return [
+            self._kept(text) if length >= self._max_tokens else text
+            for text, length in zip(whole, lengths.tolist(), strict=True)
+        ]
+
+    def _kept(self, text: str) -> str:
+        encoding = self._tokenizer.encode(text)
+        special = encoding.special_tokens_mask
+        inside = [span for span, outside in zip(encoding.offsets, special, strict=True) if not outside]
+        if not inside:
+            return text
+        if self._side == "left":
+            return text[min(begin for begin, _ in inside) :]
+        return text[: max(end for _, end in inside)]
+
     def prompt_tokens(self, prefix: str) -> int:
         """Tokens that a prefix takes at the beginning of a row, leading special tokens included.
 
