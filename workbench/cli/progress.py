@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, TextIO
 
 from workbench.cli.common import duration
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Seconds between plain lines when stderr is no terminal.
 _PLAIN_EVERY = 10.0
+#: Readings that the speed is taken over.
+_RECENT = 40
 _BAR = 24
 
 
@@ -63,11 +66,11 @@ class ProgressBar:
 
 
 def describe(window: Sequence[Snapshot]) -> str:
-    """One line: share, rows, rate over the window, time left."""
+    """One line: share, rows, tokens/s of late, time left."""
     last = window[-1].progress
     share = _share(last)
     filled = round(_BAR * share)
-    rate, rows = _rates(window)
+    rate, rows = _token_rate(window[-_RECENT:]), _row_rate(window)
     left = f"{last.phase}" if last.phase != "running" else _left(last, share, rows, window)
     done = f"{last.rows_done:,}" + (f" of {last.rows_total:,}" if last.rows_total else "") + " chunks"
     return f"{'█' * filled}{'░' * (_BAR - filled)} {share:4.0%}  {done}  {rate:,.0f} tokens/s  {left}"
@@ -79,15 +82,19 @@ def _share(progress: Progress) -> float:
     return progress.units_done / progress.units_total if progress.units_total else 0.0
 
 
-def _rates(window: Sequence[Snapshot]) -> tuple[float, float]:
-    """Tokens/s and rows/s over the window."""
+def _token_rate(window: Sequence[Snapshot]) -> float:
+    """Tokens/s over the window."""
     first, last = window[0], window[-1]
     seconds = (last.time_ns - first.time_ns) / 1e9
-    if seconds <= 0:
-        return 0.0, 0.0
-    tokens = last.progress.tokens_done - first.progress.tokens_done
-    rows = last.progress.rows_done - first.progress.rows_done
-    return tokens / seconds, rows / seconds
+    return (last.progress.tokens_done - first.progress.tokens_done) / seconds if seconds > 0 else 0.0
+
+
+def _row_rate(window: Sequence[Snapshot]) -> float:
+    """Rows/s from one commit to another: rows are done in bursts of a unit, and a window may hold one too many."""
+    commits = [later for one, later in pairwise(window) if later.progress.rows_done > one.progress.rows_done]
+    first, last = (commits[0], commits[-1]) if len(commits) > 1 else (window[0], window[-1])
+    seconds = (last.time_ns - first.time_ns) / 1e9
+    return (last.progress.rows_done - first.progress.rows_done) / seconds if seconds > 0 else 0.0
 
 
 def _left(progress: Progress, share: float, rows: float, window: Sequence[Snapshot]) -> str:

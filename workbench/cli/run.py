@@ -119,6 +119,8 @@ def _confirm_fresh(request: RunRequest) -> None:
 
 def _watch(run: Run, bar: ProgressBar) -> RunResult:
     """Show progress until the run ends; Ctrl+C once stops it in order, twice at once."""
+    from workbench.telemetry.sampler import KEPT
+
     interrupts = 0
     while True:
         try:
@@ -126,7 +128,7 @@ def _watch(run: Run, bar: ProgressBar) -> RunResult:
             if result is not None:
                 bar.close()
                 return result
-            bar.show(run.window(40))
+            bar.show(run.window(KEPT))
         except KeyboardInterrupt:
             interrupts += 1
             run.stop(now=interrupts > 1)
