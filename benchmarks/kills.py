@@ -1,6 +1,6 @@
 """SIGKILL at random moments: worker, encoder, writer, parent, each N times; then resumed and compared.
 
-    python benchmarks/kills.py [--times 25] [--rows 3000] [--seed 0]
+    python benchmarks/kills.py [--times 25] [--rows 3000] [--seed 0] [--stage NAME …]
 
 A run over a JSONL corpus with the simulated engine is killed somewhere between its first commit and its end. A
 child that is killed must be replaced within the same run; a killed parent's run is started again. Afterwards ids
@@ -40,7 +40,7 @@ if __name__ == "__main__":
             told = True
             pids = {stage: run.children(stage)[0].pid for stage in ("worker", "encoder", "writer")}
             print(json.dumps(pids), flush=True)
-    print(json.dumps({"outcome": result.outcome, "chunks": result.chunks, "resumed": result.resumed,
+    print(json.dumps({"outcome": result.outcome, "chunks": result.chunks, "resumed": result.resumed, "units": result.units,
                       "tokens": result.tokens}), flush=True)
 """
 
@@ -106,6 +106,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=25)
     parser.add_argument("--rows", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--stage", nargs="*", choices=STAGES, default=STAGES)
     args = parser.parse_args()
     from tests.engine.harness import assert_same, corpus
 
@@ -118,7 +119,7 @@ def main() -> None:
         lasted = time.perf_counter() - began
         tokens = int(str(whole["tokens"]))
         rows = []
-        for stage in STAGES:
+        for stage in args.stage:
             again, left = [], 0
             for number in range(args.times):
                 computed, behind = one(folder, source, stage, number, rng, tokens / 60_000)
@@ -127,7 +128,7 @@ def main() -> None:
                 left += behind
                 print(f"{stage} {number + 1}/{args.times}", file=sys.stderr, flush=True)
             rows.append([stage, str(args.times), str(args.times), f"{max(again):.1%}", str(left)])
-    print(f"{args.rows} rows, {tokens:,} tokens, 64 units; an uninterrupted run takes {lasted:.1f} s")
+    print(f"{args.rows} rows, {tokens:,} tokens, {whole['units']} units; an uninterrupted run takes {lasted:.1f} s")
     print_table(["killed", "times", "equal afterwards", "most computed twice (of the corpus)", "left behind"], rows)
 
 
