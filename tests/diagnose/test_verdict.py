@@ -112,8 +112,7 @@ def test_bounds_are_the_worlds_bounds(tokenise, read, forward, commit, workers, 
     found = verdict(world)
     assert found.tokens_per_second == pytest.approx(world.throughput(), rel=0.02)
     lowest = found.bounds[0][1]
-    # With all cores taken, residence cannot be split exactly: the farthest case found so far is 11.5 % off.
-    assert lowest == pytest.approx(world.throughput(), rel=0.15)
+    assert lowest == pytest.approx(world.throughput(), rel=0.10)
     if found.predicted_tokens_per_second is not None:
         assert found.predicted_tokens_per_second >= found.tokens_per_second * 0.999
 

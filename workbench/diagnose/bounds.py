@@ -143,7 +143,7 @@ def build(evidence: Evidence, threads: float) -> Model:
     parent = (evidence.parent_cpu or 0.0) / evidence.seconds if evidence.seconds > 0 else 0.0
     steady = min(parent, _PARENT_CORES)
     return Model(
-        worker=_warm(_single(evidence.worker, slow, max(1, evidence.worker.tokens), tokens), evidence),
+        worker=_warm(_single(evidence.worker, slow, max(1, evidence.worker.tokens), tokens), evidence, slow),
         encoder=_encoder(encoder, slow, width, tokens) if on_cpu else _device(encoder, slow, tokens),
         writer=_single(evidence.writer, slow, tokens, tokens),
         parent_cpu=(parent - steady) * evidence.seconds / tokens,
@@ -157,14 +157,15 @@ def build(evidence: Evidence, threads: float) -> Model:
     )
 
 
-def _warm(worker: Demand, evidence: Evidence) -> Demand:
+def _warm(worker: Demand, evidence: Evidence, slow: float) -> Demand:
     """What workers that now mostly wait will need when they are busy: processes that sleep compute cold.
 
     Seen in benchmarks/diagnosis.py: at 5 % of a core a token takes up to 1.9 times, at 11 % 1.4 times, above 30 % no
     more than the CPU time it takes on a busy core. Part of that is batches being small, so less is taken off.
+    Waiting for a core (`slow`) is no sleep: the caches are warm, and the stage is as fast as it gets.
     """
     whole = sum(evidence.worker.wall)
-    busy = sum(evidence.worker.cpu[activity] for activity in _PARTS)
+    busy = slow * sum(evidence.worker.cpu[activity] for activity in _PARTS)
     if whole <= 0 or busy <= 0:
         return worker
     factor = 1.0 / (1.0 + min(0.45, max(0.0, 0.05 * whole / busy - 0.15)))
@@ -202,12 +203,18 @@ def _single(use: StageUse, slow: float, tokens: int, system_tokens: int) -> Dema
 
 
 def _encoder(use: StageUse, slow: float, width: float, tokens: int) -> Demand:
-    """An encoder that computes with `width` threads on the machine's cores."""
+    """An encoder that computes with `width` threads on the machine's cores.
+
+    It may be waited for longer than it computes: threads that each compute a part of a batch end one after another,
+    and where a second batch is there, they go on with it at once.
+    """
     parts = {}
     for activity in _PARTS:
         wall, cpu = use.wall[activity], use.cpu[activity]
         if wall > 0.0:
-            parts[activity] = max(min(cpu / width, wall), wall / slow) / tokens
+            counted = use.counts[Counter.DEVICE_NS] / 1e9 if activity is Activity.FORWARD else 0.0
+            took = min(wall, counted) if counted else wall
+            parts[activity] = max(min(cpu / width, wall), took / slow) / tokens
     return Demand(use.servers, parts, {}, _cpu_of(use, tokens))
 
 

@@ -19,10 +19,11 @@ _WAITS = 0.07
 _MOST_WORKERS = 58
 #: Bounds within this factor of the lowest cannot be told apart by their size.
 _NEAR = 1.12
-#: CPU time saved when no more threads compute than there are cores (measured by benchmarks/diagnosis.py): of
-#: workers; of an encoder, per thread and core too many (barriers wait for threads that have no core).
-_CROWDED_WORKERS = 1.15
+#: Share of the CPU time saved when no more compute than there are cores, per one too many on each core (measured
+#: by benchmarks/diagnosis.py): workers, who push one another out of the caches; threads of an encoder.
+_CROWDED_WORKERS = 0.1
 _CROWDED_THREADS = 0.05
+_MOST_CROWDING = 0.5
 #: Wall ÷ CPU time of pure computing above which others visibly take cores from the run.
 _SLOWED = 1.1
 _TEXT = (Activity.SLICE, Activity.TOKENISE, Activity.PACK)
@@ -115,7 +116,8 @@ def _oversubscribed(settings: Settings, evidence: Evidence, model: Model) -> Fin
     fewer = max(1, ceil(model.worker.seconds * min(model.bounds()["cpu"], model.encoder.bound) - 0.2))
     if fewer >= model.worker.servers:
         return None
-    relieved = replace(_relieved(model.worker, _CROWDED_WORKERS), servers=fewer)
+    crowd = 1.0 + min(_MOST_CROWDING, _CROWDED_WORKERS * (model.worker.servers / model.cores - 1.0))
+    relieved = replace(_relieved(model.worker, max(1.0, crowd)), servers=fewer)
     return Finding(
         Limit.OVERSUBSCRIBED, "worker:" + _weightiest(model.worker), _workers(model, fewer),
         replace(model, worker=relieved),

@@ -14,7 +14,9 @@ from workbench.diagnose.limits import Change, Limit
 _USUAL_SPREAD = 0.8
 #: Share of a batch's time that its fixed cost may have.
 _LAUNCH_LEFT = 0.08
-_REMOTE = frozenset({"remote", "http", "endpoint", "openai", "tei"})
+#: A request may take so much longer among others than alone before the server counts as busy.
+_UNHURRIED = 1.3
+_MOST_REQUESTS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +27,8 @@ class _Candidate:
 
 def find(settings: Settings, evidence: Evidence, model: Model, *, parent_binds: bool) -> Finding:
     """What makes the encoder (or, with tiny batches, the parent that passes them on) the bottleneck."""
-    if str(settings.get("encoder.engine", "")) in _REMOTE:
-        text = "the remote end sets the pace: more requests in flight, larger batches, or a nearer server"
-        return Finding(Limit.REMOTE, "encoder:forward", Change(text))
+    if settings.get("encoder.engine") == "remote":
+        return _remote(settings, evidence, model)
     copies = _copies(model)
     if copies is not None:
         return copies
@@ -49,6 +50,28 @@ def find(settings: Settings, evidence: Evidence, model: Model, *, parent_binds: 
         )
         return Finding(Limit.LAUNCH, "parent" if parent_binds else "encoder:host", change, after)
     return _compute(settings, model)
+
+
+def _remote(settings: Settings, evidence: Evidence, model: Model) -> Finding:
+    """A server that has time left takes more requests at once; a busy one has to be faster."""
+    now = int(settings.get("encoder.requests", 1))
+    if model.encoder.parallel and model.encoder.weightiest is Activity.ASSEMBLE:
+        servers = model.encoder.servers + 1
+        change = Change("one more process that talks to the server: this end of the line is busy",
+                        "encoder.device", ",".join(["auto"] * servers), str(settings.get("encoder.device", "auto")))
+        return Finding(
+            Limit.REMOTE, "encoder:host", change, replace(model, encoder=replace(model.encoder, servers=servers))
+        )
+    requests = evidence.encoder.counts[Counter.LAUNCHES]
+    each = now * evidence.encoder.counts[Counter.DEVICE_NS] / 1e9 / requests if requests else 0.0
+    alone = evidence.lone_seconds
+    if not each or not alone or each > _UNHURRIED * alone or now >= _MOST_REQUESTS:
+        took = f" (a request takes {each:.2f} s, {alone:.2f} s alone)" if each and alone else ""
+        return Finding(Limit.REMOTE, "encoder:forward", Change(f"a faster or nearer server: this one is busy{took}"))
+    more = min(_MOST_REQUESTS, 2 * now)
+    text = f"{more} requests at once instead of {now}: each takes {each:.2f} s, hardly more than alone ({alone:.2f} s)"
+    after = replace(model, encoder=model.encoder.scaled(Activity.FORWARD, now / more))
+    return Finding(Limit.REMOTE, "encoder:forward", Change(text, "encoder.requests", more, now), after)
 
 
 def _copies(model: Model) -> Finding | None:

@@ -80,7 +80,7 @@ class CardUse:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A window of a run. Rates in tokens/s, CPU in cores."""
+    """A window of a run. Rates in tokens/s, CPU in cores; `lone_seconds`: of a remote request alone, 0 = unknown."""
 
     seconds: float
     tokens: int
@@ -99,6 +99,7 @@ class Evidence:
     fit: BatchFit | None
     card: CardUse | None
     foreign: tuple[ForeignReading, ...]
+    lone_seconds: float = 0.0
 
     @property
     def tokens_per_second(self) -> float:
@@ -145,6 +146,7 @@ def gather(facts: RunFacts, snapshots: Sequence[Snapshot]) -> Evidence:
         fit=fit_batches(encoder.counts),
         card=_card(facts, snapshots),
         foreign=next((s.foreign for s in reversed(snapshots) if s.foreign), ()),
+        lone_seconds=max((count(p, Counter.LONE_US) for p in last.processes), default=0) / 1e6,
     )
 
 

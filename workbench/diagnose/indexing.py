@@ -1,11 +1,11 @@
-"""The index is built when the last unit is committed: when that takes long, it limits the whole run."""
+"""The indexes are built when the last unit is committed: when that takes long, it limits the whole run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from workbench.core.activity import Counter
+from workbench.core.activity import Activity, Counter
 from workbench.diagnose.limits import LABELS, Change, Limit, Verdict
 from workbench.diagnose.steady import total
 from workbench.telemetry.snapshot import RunFacts, Snapshot
@@ -28,16 +28,9 @@ def index_finding(facts: RunFacts, snapshots: Sequence[Snapshot], verdict: Verdi
     if index < _SHARE * whole or index < 2.0:
         return None
     tokens = total(building[-1], "encoder", Counter.TOKENS)
-    rows = building[-1].progress.rows_done
-    kind = str(facts.settings.get("index.kind", "auto"))
+    change, left = _change(facts, building, whole)
     speed = f"embedding ran at {verdict.tokens_per_second:,.0f} tokens/s"
     line = f"building the index took {index:.1f} s of {whole:.1f} s; {speed}"
-    auto = kind.startswith("auto")
-    after = whole - index + _AUTO_FIXED + _AUTO_SECONDS_PER_ROW * rows
-    change = None if auto else Change(
-        "let the index be chosen: exact for small collections, 1-bit codes with rescoring for large ones",
-        "index.kind", "auto", kind,
-    )
     return replace(
         verdict,
         limit=Limit.INDEX,
@@ -47,6 +40,31 @@ def index_finding(facts: RunFacts, snapshots: Sequence[Snapshot], verdict: Verdi
         change=change,
         healthy=False,
         tokens_per_second=tokens / whole,
-        predicted_tokens_per_second=None if change is None else tokens / after,
+        predicted_tokens_per_second=None if change is None else tokens / left,
         next_limit=LABELS[verdict.limit] if change is not None else "",
     )
+
+
+def _change(facts: RunFacts, building: Sequence[Snapshot], whole: float) -> tuple[Change | None, float]:
+    """What to do about it, and the seconds that the run then takes (of `whole`)."""
+    vectors, words = _seconds(building, Activity.INDEX), _seconds(building, Activity.WRITE)
+    kind = str(facts.settings.get("index.kind", "auto"))
+    if words > vectors:
+        text = "build no index of the words: search is then by meaning alone"
+        return Change(text, "index.text", "no", "yes"), whole - words
+    if kind.startswith("auto"):
+        return None, whole
+    auto = _AUTO_FIXED + _AUTO_SECONDS_PER_ROW * building[-1].progress.rows_done
+    return Change(
+        "let the index be chosen: exact for small collections, 1-bit codes with rescoring for large ones",
+        "index.kind", "auto", kind,
+    ), whole - max(0.0, vectors - auto)
+
+
+def _seconds(building: Sequence[Snapshot], activity: Activity) -> float:
+    """Seconds that the writer spent on an activity."""
+    spent = [
+        sum(process.activity_ns[activity] for process in shot.processes if process.stage == "writer")
+        for shot in (building[0], building[-1])
+    ]
+    return (spent[1] - spent[0]) / 1e9

@@ -97,6 +97,10 @@ def _about(finding: Finding, evidence: Evidence, model: Model) -> list[str]:
         power = f", {card.power:.0f} of {card.power_limit:.0f} W" if card.power and card.power_limit else ""
         heat = f", {card.temperature:.0f} °C" if card.temperature else ""
         return [f"the card reports: {reasons}{clock}{power}{heat}"]
+    if limit is Limit.REMOTE:
+        answered = evidence.encoder.counts[Counter.LAUNCHES] / max(evidence.seconds, 1e-9)
+        used = min(1.0, evidence.tokens_per_second / max(model.encoder.bound, 1e-9))
+        return [f"{answered:.1f} requests/s answered; as many as allowed were under way {percent(used)} of the time"]
     if limit in (Limit.COPY, Limit.COPY_BACK, Limit.COMPUTE):
         return [_engines(evidence, model) if model.encoder.parallel else _shares(model)]
     if limit in (Limit.WORKERS, Limit.TOKENISE, Limit.READ):

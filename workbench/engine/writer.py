@@ -157,12 +157,13 @@ class _Writer:
             self._tell(self._collection.flush())
         index: dict[str, str | float | None] = {}
         if message.build_index:
-            with self._meter.doing(Activity.INDEX):
-                options = self._spec.index
-                if options.text == "yes":
-                    from workbench.collection.text_build import update
+            options = self._spec.index
+            if options.text == "yes":
+                from workbench.collection.text_build import update
 
+                with self._meter.doing(Activity.WRITE):  # what it takes does not depend on the kind of index
                     update(self._collection)
+            with self._meter.doing(Activity.INDEX):
                 if tail_is_small(self._collection.manifest):  # searched exactly until more has come together
                     index = self._collection.index_summary()
                 else:

@@ -19,10 +19,15 @@ METHODS = (
     ("GPU figures",
      "“Kernels running” is NVML's utilisation: the share of the time in which at least one kernel ran. A card can "
      "show 100 % and do little. Model FLOP utilisation (MFU; A. Chowdhery et al., “PaLM”, 2022, appendix B) is the "
-     "model's floating point operations per second ÷ the rate of large matrix products measured on the same device "
-     "in the same number format; it is the height under the flat part of the roofline (S. Williams et al., CACM "
-     "52(4), 2009). Padding share is the part of the computed tokens that carries no text. What a driver does not "
-     "tell is shown as n/a, never as 0."),
+     "model's floating point operations per second ÷ the rate of matrix products measured on the same device in the "
+     "same number format, at the model's own shapes (for large models at common ones); it is the height under the "
+     "flat part of the roofline (S. Williams et al., CACM 52(4), 2009). Padding share is the part of the computed "
+     "tokens that carries no text. What a driver does not tell is shown as n/a, never as 0."),
+    ("Remote end",
+     "With the remote engine up to encoder.requests requests are under way at once. Their time ÷ that number is the "
+     "device time: by the utilisation law it fills the whole time exactly when as many as allowed are always under "
+     "way, and only then is the server the limit. The very first request has the server to itself; if requests among "
+     "others take no longer than that, more at once are predicted to help, else the server itself is busy."),
     ("Steady part",
      "From half a second after the first batch until the first worker runs out of input; pauses are cut out. "
      "Confidence is the agreement of up to six windows of it, less half the spread of their rates."),
