@@ -9,6 +9,9 @@ from workbench.core.errors import DeviceMemoryError
 from workbench.encoders.base import EncoderInfo, EncoderSpec, Pending, TokenBatch
 from workbench.encoders.torch_import import import_torch
 
+#: Elements of a model's distinct matrices up to which their rate is measured at its own shapes.
+_CHEAP = 12_000_000
+
 
 class TorchEncoder:
     """Computes on one device; see `Encoder`."""
@@ -43,7 +46,7 @@ class TorchEncoder:
             notes=(*self._spec.model.notes, *self._forward.notes),
             threads=torch.get_num_threads() if on_cpu else 0,
             pads=self._forward.pads,
-            matrix_flops=matrix_rate(str(device), dtype_name(dtype)),
+            matrix_flops=matrix_rate(str(device), dtype_name(dtype), _shapes(self._spec)),
         )
 
     def submit(self, batch: TokenBatch, meter: Meter) -> Pending:
@@ -86,6 +89,17 @@ def _forward_for(spec: EncoderSpec, device: Any, dtype: Any) -> Any:
     from workbench.encoders.torch_host import HostForward
 
     return HostForward(spec, device, dtype)
+
+
+def _shapes(spec: EncoderSpec) -> tuple[tuple[int, int], ...]:
+    """Matrices to time: the model's own where that takes some hundredths of a second, else a small encoder's."""
+    from workbench.encoders.fingerprint import weight_files
+    from workbench.encoders.matrix_rate import COMMON_SHAPES
+    from workbench.encoders.shapes import matrix_shapes
+    from workbench.encoders.torch_load import model_folder
+
+    own = tuple(matrix_shapes(weight_files(model_folder(spec))))
+    return own if own and sum(a * b for a, b in set(own)) <= _CHEAP else COMMON_SHAPES
 
 
 def _budget(device: Any) -> int:
