@@ -8,7 +8,7 @@ from workbench.collection.index_search import Searcher
 from workbench.collection.reader import Collection
 from workbench.core.errors import UsageError
 
-KINDS = ["Flat", "RaBitQ", "HNSW16", "SQ8", "IVF8,Flat", "RaBitQfs", "PQ8x4fs", "PCA16,SQ8", "Matryoshka-24"]
+KINDS = ["Flat", "RaBitQ", "HNSW16", "SQ8", "IVF8,Flat", "RaBitQfs", "PQ8x4fs", "PCA16,SQ8", "PQ", "Matryoshka-24"]
 
 
 def queries(collection, n=40):
@@ -65,7 +65,8 @@ def test_a_filter_acts_before_the_search(path, kind, share, monkeypatch):
 
 def test_auto_chooses_by_size():
     assert index_kinds.resolve("auto", 50_000).name == "Flat"
-    assert index_kinds.resolve("auto", 50_001).name == "RaBitQ"
+    assert index_kinds.resolve("auto", 50_001, 320) == index_kinds.Kind("PQ", "IVF1,PQ160x4fsr")
+    assert index_kinds.resolve("auto", 50_001, 321).name == "RaBitQ"
     assert index_kinds.resolve("auto", 3_000_000).factory == "IVF2048,RaBitQfs"
     assert index_kinds.resolve("flat", 9).name == "Flat"
     assert index_kinds.resolve("HNSW32", 9).factory == "HNSW32"
@@ -220,3 +221,19 @@ def test_leading_values_are_an_index_with_its_loss_measured(tmp_path):
         searcher = Searcher(collection)
         assert (searcher.kind, searcher.notes) == (wide["kind"], [])
         assert recall(searcher, collection) >= 0.97
+
+
+def test_more_hits_than_are_needed_cost_no_more_candidates(tmp_path, monkeypatch):
+    path = made(tmp_path / "c", units=8, rows=400)
+    writer = open_writer(path)
+    writer.build_index("PQ", rescore=16)
+    writer.close()
+    with Collection.open(path) as collection:
+        searcher = Searcher(collection)
+        asked = []
+        search = searcher._candidates
+        monkeypatch.setattr(searcher, "_candidates", lambda q, n, mask: asked.append(n) or search(q, n, mask))
+        one = queries(collection)[:1]
+        for k, sure in ((10, 0), (20, 10), (20, 0), (300, 10), (3, 0)):
+            assert searcher.search(one, k, sure=sure)[1].shape == (1, k)
+        assert asked == [160, 160, 320, 300, 160]

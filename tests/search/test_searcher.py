@@ -139,6 +139,16 @@ def test_without_a_text_index_hybrid_is_dense_and_lexical_explains(tmp_path, mak
         searcher.answer(Query("x", mode="lexical"))
 
 
+def test_a_lost_text_index_is_one_note(tmp_path, maker):
+    path = with_text(making.make(tmp_path / "c", maker), maker)
+    next((path / "text").rglob("*.idx")).unlink()
+    vector = maker.embed(["x"])[0].astype(np.float32).tobytes()
+    answer = Searcher([path]).answer(Query("x", vector=vector))
+    (note,) = answer.notes
+    assert answer.mode == "dense" and ".idx" in note and "searched by vectors alone" in note
+    assert Searcher([path]).answer(Query("x", vector=vector, mode="dense")).notes == ()
+
+
 def test_a_damaged_shard_is_named_and_the_rest_stays_searchable(tmp_path, maker):
     path = making.make(tmp_path / "c", maker)
     victim = path / "shards" / "00000001.chunks.parquet"

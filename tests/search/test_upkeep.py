@@ -66,3 +66,9 @@ def test_tuning_tries_kinds_and_leaves_nothing_behind(path):
     assert trials[0].recall_at_10 == 1.0 and trials[0].p50_ms > 0 and trials[1].recall_at_10 > 0.9
     assert "cannot make an index" in trials[2].trouble
     assert sorted(file.name for file in (path / "ann").glob("*")) == before
+
+
+def test_tuning_leaves_deleted_rows_out_of_the_truth(path):
+    upkeep.delete(path, "year < 1905")
+    for trial in upkeep.tune_index(path, ["Flat", "SQ8"], 1000):
+        assert trial.recall_at_10 == 1.0 and trial.rows == len(making.TEXTS) - 5

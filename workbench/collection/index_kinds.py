@@ -20,7 +20,7 @@ from workbench.core.errors import UsageError
 FLAT_LIMIT = 50_000
 #: Above so many vectors a scan of all codes is too slow, and inverted lists are put over them.
 IVF_LIMIT = 2_000_000
-#: One inverted list: FAISS's flat RaBitQ fast scan knows no filter, the one with lists does.
+#: One inverted list: FAISS's flat fast scans know no filter, those with lists do.
 RABITQ = "IVF1,RaBitQfs"
 NAMES = ("auto", "Flat", "SQ8", "HNSW", "IVF", "PQ", "RaBitQ", "IVF-RaBitQ", "Matryoshka", "none")
 _MATRYOSHKA = re.compile(r"matryoshka(?:-([0-9]{1,5}))?", re.IGNORECASE)
@@ -39,7 +39,10 @@ class Kind:
 
 
 def resolve(kind: str, rows: int, dim: int = 0) -> Kind:
-    """The kind for so many vectors; `auto`: Flat up to 50,000, RaBitQ up to 2 million, IVF-RaBitQ above.
+    """The kind for so many vectors; `auto`: Flat up to 50,000, PQ up to 2 million, IVF-RaBitQ above.
+
+    On 350,000 vectors of books a search of PQ's codes takes a quarter of the time of RaBitQ's, and a tenth of the
+    candidates is enough. Vectors of odd length do not fall into pairs; they get RaBitQ.
 
     `Matryoshka-128` holds the first 128 values of each vector, `Matryoshka` the first half; good for models trained
     so that leading values say most (Kusupati et al. 2022, arXiv:2205.13147), which search them first and then rescore.
@@ -51,14 +54,15 @@ def resolve(kind: str, rows: int, dim: int = 0) -> Kind:
         return Kind(f"Matryoshka-{leading}", "SQ8", leading)
     known = {name.lower(): name for name in NAMES}.get(kind.lower(), kind)
     if known == "auto":
-        known = "Flat" if rows <= FLAT_LIMIT else "RaBitQ" if rows <= IVF_LIMIT else "IVF-RaBitQ"
+        middle = "RaBitQ" if dim % 2 else "PQ"
+        known = "Flat" if rows <= FLAT_LIMIT else middle if rows <= IVF_LIMIT else "IVF-RaBitQ"
     # About 2·√n lists: the usual balance between finding lists and scanning them (FAISS wiki).
     lists = 1 << max(0, int(math.log2(2 * math.sqrt(max(1, rows)))))
-    # Four bits for two values: a sixteenth of float32, and fast scan.
+    # Four bits for two values: a sixteenth of float32, and fast scan; of what is left after the mean is taken away.
     parts = next((m for m in range(max(1, dim // 2), 0, -1) if dim % m == 0), 1)
     factories = {
-        "none": "", "Flat": "", "SQ8": "SQ8", "HNSW": "HNSW32", "IVF": f"IVF{lists},SQfp16", "PQ": f"PQ{parts}x4fs",
-        "RaBitQ": RABITQ, "IVF-RaBitQ": f"IVF{lists},RaBitQfs",
+        "none": "", "Flat": "", "SQ8": "SQ8", "HNSW": "HNSW32", "IVF": f"IVF{lists},SQfp16",
+        "PQ": f"IVF1,PQ{parts}x4fsr", "RaBitQ": RABITQ, "IVF-RaBitQ": f"IVF{lists},RaBitQfs",
     }
     return Kind(known, factories.get(known, known))
 

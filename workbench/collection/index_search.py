@@ -43,14 +43,14 @@ class Searcher:
         self.kind = str(self._part.facts["kind"]) if self._part is not None else "exact"
 
     def search(
-        self, vectors: Scores, k: int, allowed: Mask | None = None, *, candidates: int = 0
+        self, vectors: Scores, k: int, allowed: Mask | None = None, *, sure: int = 0
     ) -> tuple[Scores, Ordinals]:
         """The k best rows for every query.
 
         Args:
             vectors: float32 [q, dim]. allowed: [ordinals] rows that may be found; None = all.
-            candidates: rows that lossy kinds rescore, where the last of the k need not be exact; 0 = as calibrated,
-                in proportion to k. Never fewer than calibrated for ten hits.
+            sure: lossy kinds rescore as many candidates as calibrated for the first so many hits (0 = all k), where
+                the last of the k need not be exact.
 
         Returns:
             (scores float32 [q, k], ordinals int64 [q, k]), best first; k is cut to the number of rows that may be
@@ -69,17 +69,17 @@ class Searcher:
         k = min(k, count)
         if not k or not len(queries):
             return np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
-        best = self._search(queries, k, mask, count, candidates)
+        best = self._search(queries, k, mask, count, sure or k)
         return best.scores, best.ordinals
 
     # ── the ways to answer ───────────────────────────────────────────────────────────────────────
-    def _search(self, queries: Scores, k: int, mask: Mask | None, count: int, candidates: int) -> Best:
+    def _search(self, queries: Scores, k: int, mask: Mask | None, count: int, sure: int) -> Best:
         few = _FEW if self._index is None or self._is_list_of_all() else _NARROW
         if mask is not None and count <= max(few, k):
             return scan_rows(self.collection, queries, k, np.flatnonzero(mask).astype(np.int64))
         if self._index is None:
             return self._search_exactly(queries, k, mask)
-        best = self._search_index(queries, k, mask, count, candidates)
+        best = self._search_index(queries, k, mask, sure)
         short = np.flatnonzero((best.ordinals < 0).any(axis=1))
         if len(short):
             whole = self._search_exactly(queries[short], k, mask)
@@ -97,13 +97,12 @@ class Searcher:
         best.add(*self._exact.search(queries, k, mask))
         return best
 
-    def _search_index(self, queries: Scores, k: int, mask: Mask | None, count: int, most: int) -> Best:
+    def _search_index(self, queries: Scores, k: int, mask: Mask | None, sure: int) -> Best:
         assert self._part is not None
         rescore = max(1, int(self._part.facts.get("rescore") or 1))
         # Calibrated at k = 10: for smaller k the same number of candidates is needed.
-        wanted = max(k, 10 * rescore, most) if most else max(k, 10) * rescore
-        candidates = min(wanted, self._index.ntotal)
-        found = self._candidates(queries, candidates, mask, count)
+        candidates = min(max(k, max(sure, 10) * rescore), self._index.ntotal)
+        found = self._candidates(queries, candidates, mask)
         best = Best(len(queries), k)
         if len(self._tail):
             best = scan(self.collection, queries, k, mask, iter(self._tail))
@@ -123,7 +122,7 @@ class Searcher:
         order = np.argsort(-scores, kind="stable")[: best.k]
         best.scores[row], best.ordinals[row] = scores[order], names[order]
 
-    def _candidates(self, queries: Scores, n: int, mask: Mask | None, count: int) -> Ordinals:
+    def _candidates(self, queries: Scores, n: int, mask: Mask | None) -> Ordinals:
         """Positions in the index [q, n]; −1 where there are fewer."""
         if mask is None and self._covered is None:
             return np.asarray(self._index.search(queries, n)[1])

@@ -53,9 +53,10 @@ def tune(
     """
     part = _sampled(manifest, sample)
     with Collection(store, part) as collection:
-        rows = np.linspace(0, collection.ordinals - 1, min(_QUERIES, collection.ordinals)).astype(np.int64)
-        queries = _moved(collection.gather(np.unique(rows)))
-        exact = scan(collection, queries, min(10, collection.ordinals)).scores
+        alive = np.flatnonzero(collection.alive())
+        rows = alive[np.unique(np.linspace(0, len(alive) - 1, min(_QUERIES, len(alive))).astype(np.int64))]
+        queries = _moved(collection.gather(rows))
+        exact = scan(collection, queries, min(10, len(alive)), collection.alive()).scores
     trials = []
     for done, kind in enumerate(kinds):
         progress(f"trying {kind}", done, len(kinds))
@@ -65,7 +66,7 @@ def tune(
 
 def _sampled(manifest: Manifest, sample: int) -> Manifest:
     """The manifest with shards from all over the collection, together about so many rows."""
-    total = sum(shard.rows for shard in manifest.shards)
+    total = manifest.rows
     if not total:
         raise UsageError("the collection holds no chunks yet", remedy="Build it with `run`")
     keep = max(1, round(len(manifest.shards) * min(1.0, sample / total)))
@@ -86,7 +87,7 @@ def _trial(
     exact: Scores,
 ) -> Trial:
     began = perf_counter()
-    rows = sum(shard.rows for shard in manifest.shards)
+    rows = manifest.rows
     try:
         part = index_build.build(store, manifest, kind, index_build.Options(rebuild=True))
     except UsageError as error:

@@ -43,6 +43,12 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.table(columns, schema=schema)
 
 
+def columns_to_name(columns: Sequence[str] | None, schema: pa.Schema) -> list[str] | None:
+    """As `readable_columns`; None for all of them, which pyarrow reads without looking names up."""
+    names = readable_columns(columns, schema)
+    return None if names == schema.names else names
+
+
 def readable_columns(columns: Sequence[str] | None, schema: pa.Schema) -> list[str]:
     """Columns to read; the content hash only when asked for."""
     if columns is None:

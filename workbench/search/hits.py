@@ -111,7 +111,7 @@ class Hits:
         """Words in more than half of all chunks say nothing about a match, and are not marked."""
         weights = part.text.weights(stems) if part.text is not None else {}
         telling = [stem for stem in stems if weights.get(stem, 1.0) > math.log(2)]
-        return Snippets(telling or stems, weights, self._stems)
+        return Snippets(telling or stems, weights, self._stems, part.stems)
 
     def _stems(self, text: str) -> list[str]:
         return [str(word) for word in self._analyser.analyze(text)]

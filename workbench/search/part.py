@@ -23,8 +23,8 @@ Vector = NDArray[np.float32]
 
 #: Candidates that each search gives to the fusion.
 _POOL = 100
-#: Candidates that lossy indexes rescore for each of them: the last ones need not be exact.
-_CANDIDATES = 8
+#: So many of them are as exact as hits of a dense search; of the others some may be missed.
+_SURE = 40
 #: Vectors the mean of a collection is estimated from.
 _MEAN_SAMPLE = 2048
 #: Words that stand for a chunk when others like it are looked for.
@@ -43,19 +43,26 @@ class Row:
 
 
 class Part:
-    """Searches one collection at one moment. `notes`: what a person should know of it."""
+    """Searches one collection at one moment.
+
+    Attributes:
+        notes: what a person should know of it. missing_text: the same, when `text` is None.
+        stems: of words seen in hits.
+    """
 
     def __init__(self, folder: Path, threads: int, without: Mapping[int, str] | None = None) -> None:
         """`without`: shards to leave out, and why."""
         self.collection = Collection.open(folder, without)
         self.vectors = index_search.Searcher(self.collection, threads)
         self.filters = Filters(self.collection)
+        self.stems: dict[str, str] = {}
         self.notes = [*self.collection.notes, *self.vectors.notes]
         self.text: TextIndex | None = None
+        self.missing_text = NO_TEXT_INDEX
         try:
             self.text = open_text_index(self.collection)
         except CollectionDamaged as error:
-            self.notes.append(f"{error}; searching by vectors alone meanwhile")
+            self.missing_text = f"{error}; searched by vectors alone meanwhile"
 
     @cached_property
     def alive(self) -> Mask | None:
@@ -127,9 +134,9 @@ class Part:
         return " ".join(sorted(worth, key=lambda word: -worth[word])[:_TELLING_WORDS])
 
     # ── the three ways to search ─────────────────────────────────────────────────────────────────
-    def dense(self, vector: Vector, k: int, allowed: Mask | None, candidates: int = 0) -> list[Row]:
-        """The k nearest rows, best first. `candidates`: see `index_search.Searcher.search`."""
-        scores, ordinals = self.vectors.search(vector[None], k, allowed, candidates=candidates)
+    def dense(self, vector: Vector, k: int, allowed: Mask | None, sure: int = 0) -> list[Row]:
+        """The k nearest rows, best first. `sure`: see `index_search.Searcher.search`."""
+        scores, ordinals = self.vectors.search(vector[None], k, allowed, sure=sure)
         pairs = zip(ordinals[0].tolist(), scores[0].tolist(), strict=True)
         return [Row(ordinal, score, dense=score) for ordinal, score in pairs if ordinal >= 0]
 
@@ -144,7 +151,7 @@ class Part:
         """The k best rows of both searches together, best first."""
         assert self.text is not None
         pool = max(_POOL, k)
-        near = {row.ordinal: row.score for row in self.dense(vector, pool, allowed, _CANDIDATES * pool)}
+        near = {row.ordinal: row.score for row in self.dense(vector, pool, allowed, _SURE)}
         worded = {row.ordinal: row.score for row in self.lexical(text, pool, allowed)}
         ordinals = np.array(list(dict.fromkeys((*near, *worded))), np.int64)
         if not len(ordinals):

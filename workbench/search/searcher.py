@@ -14,7 +14,7 @@ from workbench.core.errors import UsageError
 from workbench.search import wire
 from workbench.search.filters import Mask
 from workbench.search.hits import Found, Hits
-from workbench.search.part import NO_TEXT_INDEX, Part, Row, Vector
+from workbench.search.part import Part, Row, Vector
 from workbench.search.processes import Handler, SearcherSpec
 from workbench.search.values import Answer, Query, SearchInfo
 
@@ -115,7 +115,7 @@ class Searcher:
         mode = query.mode or ("dense" if query.like or (query.vector and not query.text) else "hybrid")
         if mode == "hybrid" and not self._has_text:
             mode = "dense"
-            notes += [NO_TEXT_INDEX]
+            notes += [part.missing_text for part in self._parts if part.text is None]
         if mode == "lexical" and not self._has_text:
             raise UsageError("there is no text index", remedy="`workbench index --text` builds one from the chunks")
         way, words, masks = self._prepared(query, mode)
@@ -153,7 +153,7 @@ class Searcher:
             part.allowed(query.where, own[1] if own is not None and own[0] == place else None)
             for place, part in enumerate(self._parts)
         ]
-        return _way(mode, text, vector, query.fusion), text, masks
+        return _way(mode, text, vector, query), text, masks
 
     def _place_of(self, chunk_id: str) -> tuple[int, int]:
         for place, part in enumerate(self._parts):
@@ -173,9 +173,9 @@ class Searcher:
         return found[:k]
 
 
-def _way(mode: str, text: str, vector: Vector, fusion: str) -> Way:
-    if mode == "dense":
-        return lambda part, k, allowed: part.dense(vector, k, allowed)
+def _way(mode: str, text: str, vector: Vector, query: Query) -> Way:
+    if mode == "dense":  # more than the query's k are asked for only to make up for what is folded
+        return lambda part, k, allowed: part.dense(vector, k, allowed, min(k, query.k))
     if mode == "lexical":
         return lambda part, k, allowed: part.lexical(text, k, allowed)
-    return lambda part, k, allowed: part.hybrid(text, vector, k, allowed, fusion)
+    return lambda part, k, allowed: part.hybrid(text, vector, k, allowed, query.fusion)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 #: Characters a snippet aims at; a single longer sentence is cut around its first match.
@@ -11,7 +11,8 @@ LENGTH = 320
 _SENTENCE = re.compile(r"[^.!?。！？\n]*(?:[.!?]+(?=\s|$)|[。！？]+|\n+|$|[.!?])", re.DOTALL)
 _HAN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af"
 _WORD = re.compile(rf"[{_HAN}]+|[^\W_{_HAN}]+")
-_IS_HAN = re.compile(f"[{_HAN}]")
+_IS_HAN, _PLAIN = re.compile(f"[{_HAN}]"), re.compile(rf"[^\W_{_HAN}]")
+_MOST_KNOWN = 200_000  # stems that are remembered
 
 Span = tuple[int, int]
 
@@ -31,14 +32,18 @@ class Snippets:
         words: the query's words as the text index makes them (stems, pairs of Han signs).
         weights: how much each tells; words without one count 1.
         stem: the words of a text.
+        known: word → stem, of earlier queries; added to.
     """
 
     def __init__(
-        self, words: Sequence[str], weights: Mapping[str, float], stem: Callable[[str], Sequence[str]]
+        self, words: Sequence[str], weights: Mapping[str, float], stem: Callable[[str], Sequence[str]],
+        known: dict[str, str] | None = None,
     ) -> None:
         self._weights = {word: weights.get(word, 1.0) for word in words}
         self._stem = stem
-        self._known: dict[str, str] = {}
+        self._known = {} if known is None else known
+        if len(self._known) > _MOST_KNOWN:
+            self._known.clear()
 
     def of(self, text: str) -> Snippet:
         """The sentences that hold the most of the query's information; the beginning when none does."""
@@ -57,19 +62,21 @@ class Snippets:
 
     def _matches(self, text: str) -> list[tuple[str, int, int]]:
         """(word, begin, end) of every query word in a text."""
-        runs = [(match[0], match.start()) for match in _WORD.finditer(text)]
-        plain = [run for run, _ in runs if not _IS_HAN.match(run)]
-        self._learn([run for run in dict.fromkeys(plain) if run not in self._known])
+        runs = set(_WORD.findall(text))
+        self._learn([run for run in runs if run not in self._known and not _IS_HAN.match(run)])
         found: list[tuple[str, int, int]] = []
-        for run, at in runs:
-            if run in self._known:
-                if self._known[run] in self._weights:
-                    found.append((self._known[run], at, at + len(run)))
+        for run in runs:
+            word = self._known.get(run)
+            if word is not None:
+                if word in self._weights:
+                    found += [(word, at, at + len(run)) for at in _places(text, run, _PLAIN)]
                 continue
             size = min(2, len(run))
-            pairs = [(run[i : i + size], at + i, at + i + size) for i in range(len(run) - size + 1)]
-            found += [pair for pair in pairs if pair[0] in self._weights]
-        return found
+            pairs = [(run[i : i + size], i) for i in range(len(run) - size + 1)]
+            told = [(pair, i) for pair, i in pairs if pair in self._weights]
+            if told:
+                found += [(pair, at + i, at + i + size) for at in _places(text, run, _IS_HAN) for pair, i in told]
+        return sorted(found, key=lambda one: one[1])
 
     def _learn(self, runs: list[str]) -> None:
         """The stems of words; all at once, as long as each gives exactly one (very long ones give none)."""
@@ -81,6 +88,16 @@ class Snippets:
     def _worth(self, found: list[tuple[str, int, int]], span: Span) -> float:
         here = {word for word, at, _ in found if span[0] <= at < span[1]}
         return sum(self._weights[word] for word in here)
+
+
+def _places(text: str, run: str, inside: re.Pattern[str]) -> Iterator[int]:
+    """Where a run of characters of one kind begins in a text, longer runs that hold it left out."""
+    at = text.find(run)
+    while at >= 0:
+        end = at + len(run)
+        if not (at and inside.match(text, at - 1)) and not inside.match(text, end):
+            yield at
+        at = text.find(run, at + 1)
 
 
 def _sentences(text: str) -> list[Span]:
