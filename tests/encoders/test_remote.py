@@ -152,7 +152,7 @@ def test_identity_is_that_of_the_served_model(model):
     with serve() as (address, how):
         section = EncoderSection(model=str(model("bert")), engine="remote", endpoint=address + "/embed")
         spec = resolve_model(section)
-        assert (spec.dim, spec.identity["model"], spec.payload) == (16, "acme/served@abc123", "text")
+        assert (spec.dim, spec.name, spec.identity["model"], spec.payload) == (16, *["acme/served@abc123"] * 2, "text")
         assert spec.identity["engine"] == "remote" and "127.0.0.1" not in repr(spec.identity)
         how.dim = 24
         assert resolve_model(section).identity["dim"] == "24"

@@ -49,7 +49,7 @@ class RemoteEncoder:
         self._pool = ThreadPoolExecutor(endpoint.requests, "request")
         return EncoderInfo(
             engine="remote", device="remote",
-            device_name=f"{endpoint.model or 'a model'} at {endpoint.host}, {endpoint.requests} requests at once",
+            device_name=f"{model.name} at {endpoint.host}, {endpoint.requests} requests at once",
             dtype="as served", model=model.name, dim=model.dim, token_budget=self._spec.token_budget or _BUDGET,
             notes=model.notes, pads=False,
         )

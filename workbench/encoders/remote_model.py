@@ -42,7 +42,7 @@ def resolve_remote(section: EncoderSection) -> ModelSpec:
         "pooling": _SERVED, "normalise": str(normalise), "include_prompt": "True", "payload": section.payload,
     }
     return replace(
-        local, identity=identity, pooling=_SERVED, normalise=normalise, include_prompt=True,
+        local, name=name, identity=identity, pooling=_SERVED, normalise=normalise, include_prompt=True,
         document_prompt_tokens=0, query_prompt_tokens=0, payload=section.payload,
         notes=_notes(section, endpoint, name),
     )
