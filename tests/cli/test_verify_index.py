@@ -37,7 +37,11 @@ def test_index_of_another_kind_then_a_flipped_bit_is_found_and_mended(
     code, report = run_json(capsys, "index", "--in", str(collection), "--kind", "HNSW8", "--sample", "20")
     assert code == 0
     assert report["index"]["kind"] == "HNSW8" and report["index"]["recall_at_10"] > 0.5
+    assert report["before"] == {} and report["index"].pop("p50_ms") > 0
     assert run_json(capsys, "info", "--in", str(collection))[1]["index"] == report["index"]
+    code, again = run_json(capsys, "index", "--in", str(collection), "--kind", "HNSW16")
+    assert (code, again["before"]["kind"], again["index"]["kind"]) == (0, "HNSW8", "HNSW16")
+    assert again["before"]["p50_ms"] > 0
     code, found = run_json(capsys, "verify", "--in", str(collection))
     assert (code, found["whole"], found["rows"]) == (0, True, 180)
 

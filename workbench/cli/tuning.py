@@ -38,7 +38,7 @@ def tune(args: argparse.Namespace) -> int:
     facts = None
     if args.apply and chosen is not None:
         with Steps() as steps:
-            facts = rebuild_index(path, chosen.kind, progress=steps)
+            facts = rebuild_index(path, chosen.kind, progress=steps).now
     if args.json:
         content = {"collection": str(path), "target": args.target, "prefer": args.prefer}
         found = {"chosen": chosen.kind if chosen else None, "trials": [asdict(trial) for trial in trials]}

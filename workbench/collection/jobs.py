@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,19 @@ from workbench.core.apart import Progress, run_apart
 if TYPE_CHECKING:
     from workbench.collection.manifest import Fact
     from workbench.collection.verify import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """The index that was built, and the one whose place it took.
+
+    Attributes:
+        now, before: kind, recall_at_10, seconds, bytes_per_vector …, and p50_ms: the median of one search (one
+            query, one thread, ten hits), both measured now. `before` is empty when there was no index.
+    """
+
+    now: dict[str, Fact]
+    before: dict[str, Fact]
 
 
 def verify_collection(
@@ -25,15 +39,12 @@ def verify_collection(
 
 def rebuild_index(
     path: Path, kind: str, *, rescore: int = 0, nprobe: int = 0, sample: int = 200, progress: Progress | None = None
-) -> dict[str, Fact]:
+) -> Rebuilt:
     """Build the FAISS index anew from the shards and make it the current one; readers go on with the old one.
 
     Args:
         kind: `auto`, `Flat`, `RaBitQ`, `IVF-RaBitQ`, `none` or a FAISS factory string.
         rescore, nprobe: 0 = calibrated. sample: own vectors as queries that recall@10 is measured on.
-
-    Returns:
-        What is known of the index: kind, recall_at_10, seconds, bytes_per_vector …
 
     Raises:
         UsageError: no collection, in use, or FAISS does not take the kind. RunFailed: a shard is damaged.
@@ -52,7 +63,8 @@ def _verify(path: Path, mend: bool, drop: bool, progress: Progress) -> tuple[Rep
     return verify(path, progress), done
 
 
-def _index(path: Path, kind: str, rescore: int, nprobe: int, sample: int, progress: Progress) -> dict[str, Fact]:
+def _index(path: Path, kind: str, rescore: int, nprobe: int, sample: int, progress: Progress) -> Rebuilt:
+    from workbench.collection.index_latency import median_ms
     from workbench.collection.lock import WriterLock
     from workbench.collection.store import Store
     from workbench.collection.writer import CollectionWriter
@@ -62,10 +74,13 @@ def _index(path: Path, kind: str, rescore: int, nprobe: int, sample: int, progre
     lock = WriterLock(path)
     try:
         writer = CollectionWriter(store, store.load(), None)
+        old = writer.manifest.derivative("ann")
+        before = {} if old is None else {**old.facts, "p50_ms": median_ms(store, writer.manifest)}
         facts = writer.build_index(
             kind, rescore=rescore, nprobe=nprobe, sample=sample, rebuild=True, progress=progress
         )
         store.sweep(writer.manifest, staging=False)
-        return dict(facts)
+        progress("measuring latency", 0, 1)
+        return Rebuilt({**facts, "p50_ms": median_ms(store, writer.manifest)}, before)
     finally:
         lock.release()
