@@ -26,7 +26,7 @@ from workbench.engine.state import RunView
 from workbench.engine.supervisor import Sink, Supervisor
 from workbench.sources.registry import open_source
 from workbench.telemetry.recorder import Recorder, machine
-from workbench.telemetry.sampler import KEPT, Sampler
+from workbench.telemetry.sampler import KEPT, KEPT_FOR_TRACE, Sampler
 from workbench.telemetry.snapshot import RunFacts
 from workbench.telemetry.system import cores
 from workbench.telemetry.trace import merge_trace
@@ -153,8 +153,9 @@ class Session:
         self._pass_on()
         assembly.start_rest()
         recorder = Recorder(assembly.folder, self.facts)  # also without samples: it says what was run
-        sampler = Sampler(view, recorder=recorder, listener=lambda _: self._learn(recorder))
         telemetry = self._request.profile.pipeline.telemetry
+        kept = KEPT_FOR_TRACE if telemetry == "full" else KEPT
+        sampler = Sampler(view, recorder=recorder, listener=lambda _: self._learn(recorder), kept=kept)
         if telemetry != "none":
             self.sampler = sampler
             sampler.start()
@@ -168,7 +169,7 @@ class Session:
             sampler.stop()
             if telemetry == "full":
                 with suppress(OSError):  # a full disk costs the trace, not the run
-                    merge_trace(assembly.folder, sampler.window(KEPT))
+                    merge_trace(assembly.folder, sampler.window(kept))
 
     def _learn(self, recorder: Recorder) -> None:
         """What the encoder became after loading belongs to the facts; called in the sampler's thread."""
@@ -200,7 +201,7 @@ class Session:
             platform=machine(),
             cores_physical=physical,
             cores_logical=logical,
-            settings=setting.flat(),
+            settings={"profile": self._request.profile.name, **setting.flat()},
             encoder={"engine": setting.encoders[0].engine, "model": setting.model.name},
             flops_per_token=setting.model.flops_per_token,
             notes=plan.notes,
