@@ -89,6 +89,7 @@ class FakeWorkbench:
         self.told: dict[str, Any] = {}
         self.closed = False
         self.kinds: list[str] = []
+        self.exports: list[tuple[Path, Path]] = []
         self.broken = False
 
     def start_run(self, request: RunRequest) -> FakeRun:
@@ -145,6 +146,10 @@ class FakeWorkbench:
     def rebuild(self, collection: Path, kind: str, told: Any) -> FakeJob:
         self.kinds.append(kind)
         return self._job("rebuild", told)
+
+    def export(self, collection: Path, file: Path, told: Any) -> FakeJob:
+        self.exports.append((collection, file))
+        return self._job("export", told)
 
     def doctor(self, told: Any) -> FakeJob:
         found = [("ok", "Python", "3.11.7", ""),

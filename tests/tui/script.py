@@ -28,7 +28,8 @@ FACTS = RunFacts(
     run="20260921-140000-abcd", title="books", collection="/data/books.collection", started=WALL,
     workbench="0.0.0", platform="Test", cores_physical=4, cores_logical=8,
     settings={"pipeline.workers": 4, "encoder.threads": 0},
-    encoder={"engine": "torch", "model": "bge-small-en", "device": "cuda:0 RTX 4070", "dtype": "fp16"},
+    encoder={"engine": "torch", "model": "bge-small-en", "device": "cuda:0", "device_name": "RTX 4070",
+             "dtype": "fp16"},
     flops_per_token=(4.2e7, 1.8e4), matrix_flops=8.0e13,
 )
 VERDICT = VerdictView(

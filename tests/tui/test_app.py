@@ -154,3 +154,30 @@ async def test_an_unknown_theme_in_the_settings_is_no_end(make_app):
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
         assert app.theme == "workbench-dark"
+
+
+async def test_the_end_of_a_long_text_can_be_reached_at_80_by_24(make_app):
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("question_mark")
+        await pilot.pause()
+        foot = app.screen.query_one(".foot")
+        box = app.screen.query_one("Help > Vertical")
+        assert foot.region and box.region.contains_region(foot.region)
+        for _ in range(20):
+            await pilot.press("pagedown")
+        scroll = app.screen.query_one("VerticalScroll")
+        assert scroll.scroll_offset.y == scroll.max_scroll_y > 0
+        assert not scroll.region.overlaps(foot.region)
+
+
+@pytest.mark.parametrize("size", [(160, 50), (80, 24)], ids=["160x50", "80x24"])
+async def test_the_answers_of_a_question_can_be_read(make_app, size):
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await show_run(app, pilot)
+        await pilot.press("s")
+        await pilot.pause()
+        for button in app.screen.query("Question Button"):
+            shown = "".join(segment.text for segment in button.render_line(0))
+            assert str(button.label) in shown

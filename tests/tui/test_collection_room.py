@@ -1,5 +1,7 @@
 from pathlib import Path
 
+from textual.widgets import Input
+
 from tests.tui.conftest import until
 from workbench.tui.bridge import Outcome, Step
 from workbench.tui.rooms.collection import Facts
@@ -61,3 +63,34 @@ async def test_search_goes_to_this_collection(make_app):
         await pilot.press("down", "slash")
         await until(pilot, lambda: app.workbench.searches and app.workbench.searches[0].opened)
         assert app.workbench.searches[0].opened == Path("/data/poems.collection")
+
+
+async def test_a_job_shows_at_once_and_takes_the_place_of_what_was_said_before(make_app):
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        facts = await at_collection(app, pilot)
+        await pilot.press("v")
+        app.workbench.tell("verify", Outcome(("whole: 3 files",)))
+        await until(pilot, lambda: "whole: 3 files" in facts.plain())
+        await pilot.press("b")
+        await pilot.pause()
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "starting" in facts.plain()
+        assert "whole" not in facts.plain()
+
+
+async def test_a_collection_is_exported_to_the_file_that_is_named(make_app, tmp_path):
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        facts = await at_collection(app, pilot)
+        await pilot.press("e")
+        await pilot.pause()
+        field = app.screen.query_one(Input)
+        assert field.value.endswith("books.parquet")
+        field.value = str(tmp_path / "büch er.npy")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.workbench.exports == [(Path("/data/books.collection"), tmp_path / "büch er.npy")]
+        app.workbench.tell("export", Outcome(("366,669 rows, 1 GB: x.npy",)))
+        await until(pilot, lambda: "366,669 rows, 1 GB" in facts.plain())

@@ -78,6 +78,7 @@ async def test_a_run_survives_the_kill_of_a_worker_and_is_replayed(tmp_path, tok
         await until(pilot, lambda: app.run_room._told_end, tries=500)
         assert "ended unexpectedly" in " ".join(app.screen.query_one(LogPanel).plain().split())
         assert "100 %" in app.screen.query_one(RatePanel).plain()
+        assert picture.facts.settings["profile"] == "slowed"
         await replay(app, pilot)
     bench.close()
 
@@ -86,10 +87,11 @@ async def replay(app: WorkbenchApp, pilot) -> None:
     """The recording of the run that has just ended shows it again."""
     app.action_room("runs")
     await until(pilot, lambda: app.screen.ROOM == "runs" and app.screen.query_one("#list", LineTable).rows, tries=500)
-    assert app.screen.card().outcome == "done"
+    assert (app.screen.card().outcome, app.screen.card().profile) == ("done", "slowed")
     await pilot.press("enter")
     await until(pilot, lambda: isinstance(app.screen, ReplayRoom), tries=500)
     app.screen.action_latest()
+    assert "a recording holds no log" in app.screen.query_one(LogPanel).plain()
     assert app.screen.picture.frame.rows_done == 4000
     assert any(process.restarts for process in app.screen.picture.frame.processes)
 

@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.conftest import until
-from tests.tui.script import WALL
-from workbench.tui.bridge import Outcome
+from tests.tui.conftest import show_run, until
+from tests.tui.script import FACTS, WALL
+from workbench.tui.bridge import Outcome, RunCard
+from workbench.tui.comparing import SideBySide
 from workbench.tui.rooms.dialogs import Reading
 from workbench.tui.rooms.replay import ReplayRoom
 from workbench.tui.widgets.panels import RatePanel, VerdictPanel
@@ -95,7 +96,8 @@ async def test_two_marked_runs_are_compared(make_app):
         assert "compare" not in app.workbench.told  # two must be marked first
         await pilot.press("m", "down", "m", "down", "m", "c")
         assert len(app.screen.marked) == 2
-        app.workbench.tell("compare", Outcome(("tokens/s  412 k  251 k",)))
+        found = SideBySide(("books", "books"), (("tokens/s", ("412 k", "251 k")),), (), (), ())
+        app.workbench.tell("compare", Outcome(value=found))
         await until(pilot, lambda: isinstance(app.screen, Reading))
         assert "412 k" in app.screen._body
 
@@ -118,3 +120,17 @@ async def test_report_and_trace_are_written_elsewhere(make_app, monkeypatch, tmp
             await until(pilot, lambda: any(Path(page).name in n.message for n in app._notifications))
         app.workbench.tell(job, Outcome(problem="the run has no recording"))
         await until(pilot, lambda: any("no recording" in n.message for n in app._notifications))
+
+
+async def test_a_run_that_goes_on_is_not_called_cut_off(make_app):
+    app = make_app()
+    run_card = RunCard(Path("/data/books.collection/runs") / FACTS.run, "books", "books", WALL, "cut off", None, None,
+                       None)
+    app.workbench.runs = lambda: [run_card]
+    async with app.run_test(size=SIZE) as pilot:
+        run = await show_run(app, pilot)
+        table = await at_runs(app, pilot)
+        assert [card.outcome for card in table.rows] == ["running"]
+        run.end()
+        app.screen.action_reload()
+        await until(pilot, lambda: [card.outcome for card in table.rows] == ["cut off"])

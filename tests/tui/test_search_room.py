@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 from textual.widgets import Input
 
 from tests.tui.conftest import until
+from workbench.tui.bridge import HitView, SearchAnswer
 from workbench.tui.livesearch import matches
 from workbench.tui.rooms.search import HitTable, HitText, StateLine
+from workbench.tui.widgets.bars import KeyBar
 
 SIZE = (160, 50)
 
@@ -26,7 +30,7 @@ async def test_results_appear_while_typing(make_app):
         assert "gzip.compress" in hits(app).plain()
         assert "静夜思" in hits(app).plain()
         state = app.screen.query_one(StateLine).plain()
-        assert "3 hits in 7 ms (query 3.2 ms, index 1.1 ms)" in state
+        assert "3 hits in 7 ms (query 3.2, index 1.1)" in state
         await until(pilot, lambda: "the text after" in app.screen.query_one(HitText).plain())
 
 
@@ -106,3 +110,51 @@ def test_words_are_marked_at_their_beginnings():
     assert marked == ["Compress", "file", "COMPRESSED", "压缩"]
     assert matches("anything", "a the of") == ()
     assert matches("a.c (x) [y", "a.c (x [") == matches("a.c (x) [y", "a.c (x [")  # no pattern is built from signs
+
+
+async def test_keys_for_a_hit_are_offered_as_soon_as_there_is_one(make_app):
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await at_search(app, pilot)
+        assert "^o open" not in app.screen.query_one(KeyBar).plain()
+        await pilot.press(*"gzip")
+        await until(pilot, lambda: hits(app).rows)
+        assert "^o open" in app.screen.query_one(KeyBar).plain()
+
+
+async def test_a_long_problem_is_broken_not_cut(make_app):
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await at_search(app, pilot)
+        app.screen.show_answer(SearchAnswer("x", problem="there is no field 'jahr'. The fields are: " + "field, " * 14))
+        await pilot.pause()
+        assert app.screen.query_one(StateLine).size.height == 2
+        assert app.screen.query_one(StateLine).plain().count("field,") == 14
+        app.screen.show_answer(SearchAnswer("x", (), 3.0, 2.0, 5.0))
+        await pilot.pause()
+        assert app.screen.query_one(StateLine).size.height == 1
+
+
+async def test_the_hit_stays_in_place_when_its_neighbours_come(make_app):
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await at_search(app, pilot)
+        text = app.screen.query_one(HitText)
+        hit = HitView(1, 0.5, "c", "the title", "the hit itself " * 30)
+        text.put(hit)
+        first = text.plain().splitlines()[0]
+        text.complete(replace(hit, before="what stands before " * 30, after="what follows"))
+        assert text.plain().splitlines()[0] == first == "the title"
+        assert "lines above" in text.border_subtitle
+        text.scroll_lines(-50)
+        assert text.plain().startswith("what stands before")
+
+
+async def test_more_like_this_says_like_what(make_app):
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await at_search(app, pilot)
+        await pilot.press(*"gzip")
+        await until(pilot, lambda: hits(app).rows)
+        await pilot.press("ctrl+l")
+        await until(pilot, lambda: "like “gzip.compress”" in app.screen.query_one(StateLine).plain())

@@ -62,7 +62,7 @@ def test_search_room(make_app, snap_compare, size):
         field.cursor_blink = False
         field.value = "gzip"
         await until(pilot, lambda: app.screen.query_one(HitTable).rows)
-        await until(pilot, lambda: "text before" in app.screen.query_one(HitText).plain())
+        await until(pilot, lambda: app.screen.query_one(HitText).hit.before)
         app.screen.say()
         await pilot.pause()
 

@@ -1,11 +1,14 @@
 from pathlib import Path
 
-from textual.widgets import Input
+import pytest
+from textual.widgets import Input, Label
 
 from tests.tui.conftest import until
 from workbench.core.profile_io import load_profile
+from workbench.tui.bridge import CollectionCard, RunCard
 from workbench.tui.rooms.profile import ProfileEditor
-from workbench.tui.rooms.start import EstimateLines
+from workbench.tui.rooms.replay import ReplayRoom
+from workbench.tui.widgets.forecast import AboutProfile, EstimateLines
 from workbench.tui.widgets.table import LineTable
 
 SIZE = (160, 50)
@@ -108,7 +111,8 @@ async def test_changes_can_be_used_for_one_run(make_app):
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("ctrl+t")
         await pilot.pause()
-        app.screen._set("encoder.max_tokens", "128", "0")
+        (row,) = (row for row in app.screen.query_one("#keys", LineTable).rows if row.info.key == "encoder.max_tokens")
+        app.screen._set(row.info, "128", "0")
         await pilot.press("f5")
         await pilot.pause()
         await pilot.press("ctrl+s")
@@ -142,8 +146,116 @@ async def test_a_recent_collection_opens_its_room(make_app):
     async with app.run_test(size=SIZE) as pilot:
         recent = app.screen.query_one("#recent", LineTable)
         await until(pilot, lambda: recent.rows)
+        assert [type(card) for card in recent.rows].count(RunCard) == 3
+        poems = next(c for c in recent.rows if isinstance(c, CollectionCard) and c.title == "唐诗三百首")
+        recent.cursor = list(recent.rows).index(poems)
         recent.focus()
-        await pilot.press("down", "enter")
+        await pilot.press("enter")
         await pilot.pause()
         assert app.screen.ROOM == "collection"
         assert app.screen.path == Path("/data/poems.collection")
+
+
+async def test_the_editor_keeps_its_layout_at_80_columns_and_with_values_of_several_lines(make_app):
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("ctrl+t")
+        await pilot.pause()
+        editor = app.screen
+        keys = editor.query_one(Label)
+        assert keys.region.width >= len(str(keys.content))  # nothing of it is cut off
+        editor.query_one("#find", Input).value = "template"
+        await pilot.pause()
+        table = editor.query_one("#keys", LineTable)
+        assert table.current.info.key == "encoder.template"
+        assert r"{title}\n{text}" in table.plain()
+        table.focus()
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.screen.query_one(Input).value == r"{title}\n{text}"
+        app.screen.query_one(Input).value = r"{text}\n{title}"
+        await pilot.press("enter")
+        await pilot.pause()
+        assert editor.changes == {"encoder.template": "{text}\n{title}"}
+
+
+async def test_a_key_that_is_named_so_is_found_first(make_app):
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("ctrl+t")
+        await pilot.pause()
+        app.screen.query_one("#find", Input).value = "workers"
+        await pilot.pause()
+        assert app.screen.query_one("#keys", LineTable).current.info.key == "pipeline.workers"
+
+
+async def test_the_profile_is_said_in_full_with_what_was_changed(make_app):
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        about = app.screen.query_one(AboutProfile)
+        assert " ".join(about.plain().split()) == load_profile("balanced").about
+        app.screen._edited(({"pipeline.workers": "3"}, ""))
+        assert "for this run: pipeline.workers = 3" in about.plain()
+
+
+async def test_files_and_recent_take_the_place_of_the_form_on_a_narrow_terminal(make_app):
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert not app.screen.query_one("#tree").region
+        await pilot.press("ctrl+o")
+        await pilot.pause()
+        assert app.screen.query_one("#tree").region
+        assert app.focused is app.screen.query_one("#tree")
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.screen.query_one("#input").region
+        assert not app.screen.query_one("#tree").region
+
+
+async def test_a_recent_run_is_replayed(make_app):
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        recent = app.screen.query_one("#recent", LineTable)
+        await until(pilot, lambda: recent.rows)
+        recent.cursor = next(i for i, card in enumerate(recent.rows) if isinstance(card, RunCard))
+        recent.focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ReplayRoom))
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.screen.ROOM == "start"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (160, 50)], ids=["80x24", "100x30", "160x50"])
+async def test_nothing_of_the_form_is_cut_off(make_app, size):
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: "7,412 chunks" in estimate(app))
+        await pilot.pause()
+        lines = app.screen.query_one(EstimateLines)
+        assert all(line.used <= lines.size.width for line in lines._lines)
+        assert lines.size.height >= len(lines._lines)
+        assert "the last run with this model" in " ".join(lines.plain().split())
+        for label in app.screen.query("#form Label"):
+            assert len(str(label.content)) <= app.screen.query_one("#form").content_size.width
+        button = app.screen.query_one("#go")
+        assert app.screen.query_one("#form").region.contains_region(button.region)
+
+
+async def test_a_key_whose_field_is_left_keeps_its_value(make_app):
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("ctrl+t")
+        await pilot.pause()
+        editor = app.screen
+        editor.query_one("#find", Input).value = "encoder.model"
+        await pilot.pause()
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.screen is not editor
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.screen is editor
+        assert editor.changes == {}

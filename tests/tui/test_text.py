@@ -57,3 +57,8 @@ def test_control_characters_cannot_move_the_cursor():
 
 def test_middle_keeps_both_ends():
     assert t.middle("/very/long/path/to/file.txt", 15) == "/ver…o/file.txt"
+
+
+def test_a_line_break_in_a_value_stays_in_its_line():
+    assert t.fit("{title}\n{text}", 20) == "{title} {text}      "
+    assert t.in_one_line("{title}\n{text}") == "{title}\\n{text}"

@@ -61,7 +61,7 @@ _START = (
     Action("edit_profile", "ctrl+t", "settings", "Every setting of the profile: change it, save it anew.", "start"),
     Action("use_default", "ctrl+n", "default input", "Take the embedded default (standard library).", "start"),
     Action("estimate", "ctrl+r", "estimate", "Estimate again what this run will cost.", "start"),
-    Action("focus_tree", "ctrl+o", "files", "Go to the tree of files and folders.", "start"),
+    Action("focus_tree", "ctrl+o", "files", "Go to the tree of files, and to what is recent; again: back.", "start"),
 )
 
 _HOLD = Action("pause_picture", "space", "hold", "Hold the picture; the run goes on. Again: back to now.", "run")
@@ -117,6 +117,7 @@ _COLLECTION = (
     Action("next_collection", "n", "next", "Show the next collection.", "collection"),
     Action("verify", "v", "verify", "Check every file of the collection against its hash.", "collection"),
     Action("rebuild", "b", "rebuild index", "Build the index as another kind beside the present one.", "collection"),
+    Action("export", "e", "export", "Write the collection to one .parquet or .npy file.", "collection"),
     Action("search_here", "slash", "search", "Search this collection.", "collection"),
     Action("cancel", "x", "cancel", "Stop the check or the build that goes on.", "collection"),
     Action("reload", "ctrl+r", "reload", "Read the collection again.", "collection"),

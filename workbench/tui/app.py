@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -20,16 +19,13 @@ from textual.screen import Screen
 from workbench.core.errors import WorkbenchError
 from workbench.core.profile_io import apply_overrides
 from workbench.core.run import RunRequest
-from workbench.tui import glyphs as signs
-from workbench.tui import settings as store
 from workbench.tui.actions import ROOMS, actions_of, bindings_of
-from workbench.tui.bridge import RunControl, Workbench
-from workbench.tui.glyphs import Glyphs
+from workbench.tui.bridge import RunCard, RunControl, Workbench
 from workbench.tui.leaving import Leaving
+from workbench.tui.looks import Looks
 from workbench.tui.rooms.base import Room
 from workbench.tui.rooms.dialogs import Dialog
 from workbench.tui.settings import Settings
-from workbench.tui.themes import DEFAULT, THEMES
 
 if TYPE_CHECKING:
     from workbench.tui.rooms.collection import CollectionRoom
@@ -46,7 +42,7 @@ KINDS = {
 _RATES = (1.0, 0.5, 0.25)
 
 
-class WorkbenchApp(Leaving):
+class WorkbenchApp(Leaving, Looks):
     """Six rooms over one `Workbench`."""
 
     TITLE = "Embedding Workbench"
@@ -60,16 +56,10 @@ class WorkbenchApp(Leaving):
 
     def __init__(self, workbench: Workbench, settings: Settings | None = None, *, keep: Path | None = None) -> None:
         """`keep`: file of the settings; None: the user's own; they are written on every change."""
-        super().__init__()
+        super().__init__(settings, keep)
         self.workbench = workbench
-        self.settings = settings if settings is not None else store.load(keep)
-        self._keep = keep
-        self.glyphs: Glyphs = signs.choose(self.settings.glyphs)
         self._rooms: dict[str, Room] = {}
         self._restart: RunRequest | None = None
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.theme = self.settings.theme if self.settings.theme in self.available_themes else DEFAULT
 
     # ── rooms ────────────────────────────────────────────────────────────────────────────────────
     def get_screen(self, screen: Any) -> Any:  # type: ignore[override]
@@ -93,16 +83,21 @@ class WorkbenchApp(Leaving):
         room = cast("RunRoom | None", self._rooms.get("run"))
         return room.control if room is not None and room.running else None
 
-    def on_mount(self) -> None:
-        self.set_class(self.glyphs.name == "ascii", "-ascii")
-        self.theme_changed_signal.subscribe(self, lambda theme: self.change_settings(theme=theme.name))
-
     def action_room(self, name: str) -> None:
         if isinstance(self.screen, Dialog):
             return
         while getattr(self.screen, "KEYS", "") == "replay":
             self.pop_screen()
         self.switch_mode(name)
+
+    def runs(self) -> list[RunCard]:
+        """Recorded runs, the newest first; the one that goes on is called so. Reads disk: call in a thread."""
+        control = self.running_run
+        facts = control.facts() if control is not None else None
+        going = facts.run if facts is not None else ""
+        return [
+            replace(card, outcome="running") if card.folder.name == going else card for card in self.workbench.runs()
+        ]
 
     def state_words(self) -> tuple[str, str]:
         """What goes on, for the top line of every room."""
@@ -147,6 +142,20 @@ class WorkbenchApp(Leaving):
         request, self._restart = self._restart, None
         if not self.left() and request is not None:
             self.start(request)
+
+    def open_recording(self, run: Path) -> None:
+        """Read the recording of a run in a thread, then replay it."""
+        self.notify("Reading the recording …", timeout=2, markup=False)
+
+        def load() -> None:
+            try:
+                recording = self.workbench.replay(run)
+            except WorkbenchError as error:
+                self.hand_over(self.complain, str(error))
+            else:
+                self.hand_over(self.show_replay, recording)
+
+        self.in_thread(load)
 
     def show_replay(self, recording: Any) -> None:
         """Replay a recording over the present room."""
@@ -197,19 +206,6 @@ class WorkbenchApp(Leaving):
         self.notify(f"Opening {path}", timeout=4, markup=False)
         self.open_url(path.absolute().as_uri())
 
-    def change_settings(self, **changes: Any) -> None:
-        """Change settings and keep them."""
-        self.keep(replace(self.settings, **changes))
-
-    def keep(self, settings: Settings) -> None:
-        """Keep settings for the next start."""
-        if settings == self.settings:
-            return
-        self.settings = settings
-        error = store.save(settings, self._keep)
-        if error is not None:
-            self.notify(f"Settings of the screen cannot be kept: {error}", severity="warning", markup=False)
-
     # ── actions for everywhere ───────────────────────────────────────────────────────────────────
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The command palette: this room's actions, then those for everywhere, then themes."""
@@ -221,13 +217,10 @@ class WorkbenchApp(Leaving):
                 title = action.label.capitalize() or action.help.split(":")[0].split(";")[0].rstrip(".")
                 yield SystemCommand(title, action.help + keys, lambda call=call: self._do(call))
         for theme in self.available_themes:
-            yield SystemCommand(f"Theme {theme}", "Colours of the screen.", lambda name=theme: self._take_theme(name))
+            yield SystemCommand(f"Theme {theme}", "Colours of the screen.", lambda name=theme: self.take_theme(name))
 
     def _do(self, call: str) -> None:
         self.run_worker(self.run_action(call), exclusive=False)
-
-    def _take_theme(self, name: str) -> None:
-        self.theme = name
 
     def action_help(self) -> None:
         from workbench.tui.rooms.help import Help
@@ -240,22 +233,6 @@ class WorkbenchApp(Leaving):
         if isinstance(screen, Room) and not screen.go_back() and screen.ROOM != "start":
             self.action_room("start")
 
-    def action_next_theme(self) -> None:
-        own = [theme.name for theme in THEMES]
-        names = own + [name for name in self.available_themes if name not in own]
-        self.theme = names[(names.index(self.theme) + 1) % len(names)]
-
-    def action_next_glyphs(self) -> None:
-        names = signs.CHOICES
-        chosen = names[(names.index(self.settings.glyphs) + 1) % len(names)]
-        self.glyphs = signs.choose(chosen)
-        self.set_class(self.glyphs.name == "ascii", "-ascii")
-        self.change_settings(glyphs=chosen)
-        self.notify(f"Signs: {chosen} ({self.glyphs.name})", timeout=3, markup=False)
-        self.refresh_css(animate=False)
-        if isinstance(self.screen, Room):
-            self.screen.paint()
-
     def action_refresh_rate(self) -> None:
         now = self.settings.refresh
         chosen = next((rate for rate in _RATES if rate < now), _RATES[0])
@@ -263,10 +240,6 @@ class WorkbenchApp(Leaving):
         if self.run_room.feed is not None:
             self.run_room.feed.interval = chosen
         self.notify(f"A run is repainted {1 / chosen:g} times a second.", timeout=3, markup=False)
-
-    def action_save_screenshot(self) -> None:
-        path = self.save_screenshot(path=str(Path.cwd()) if os.access(Path.cwd(), os.W_OK) else None)
-        self.notify(f"Saved {path}", markup=False)
 
     def action_copy_verdict(self) -> None:
         from workbench.tui.rooms.words import why_text

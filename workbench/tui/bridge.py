@@ -244,12 +244,16 @@ class Workbench(Protocol):
     def rebuild(self, collection: Path, kind: str, told: Told) -> Job:
         """Build the index as another kind; `told` gets Steps, then one Outcome."""
 
+    def export(self, collection: Path, file: Path, told: Told) -> Job:
+        """Write a collection to one file; `told` gets Steps, then one Outcome."""
+
     def doctor(self, told: Told) -> Job:
         """Check the machine; `told` gets one Outcome whose value is a list of (state, what, remedy)."""
 
     def report(self, run: Path, told: Told) -> Job: ...
 
-    def compare(self, runs: Sequence[Path], told: Told) -> Job: ...
+    def compare(self, runs: Sequence[Path], told: Told) -> Job:
+        """`told` gets one Outcome whose value is a `comparing.SideBySide`."""
 
     def trace(self, run: Path, told: Told) -> Job: ...
 

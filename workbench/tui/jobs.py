@@ -88,7 +88,12 @@ class Command:
         except ValueError:
             problem = last.removeprefix("workbench: ") or f"`workbench {' '.join(self._words)}` ended with code {code}"
             return Outcome(problem=problem)
-        return self._read(content) if self._read is not None else Outcome(tuple(output.splitlines()))
+        if self._read is None:
+            return Outcome(tuple(output.splitlines()))
+        try:
+            return self._read(content)
+        except (KeyError, TypeError) as error:  # a fault of ours: shown, so that the job comes to an end
+            return Outcome(problem=f"internal error: `{self._words[0]}` answers otherwise than expected: {error!r}")
 
 
 def step_of(line: str) -> Step:

@@ -64,7 +64,7 @@ def _runs_of(collection: Path) -> Iterator[RunCard]:
             yield RunCard(
                 folder, collection.name.removesuffix(".collection"), facts.title, facts.started,
                 str(result.get("outcome", "cut off")), _number(result.get("tokens_per_second")),
-                _whole(result.get("chunks")), _number(result.get("seconds")), _profile(folder, facts),
+                _whole(result.get("chunks")), _number(result.get("seconds")), _profile(facts),
                 str(facts.encoder.get("model", "")),
             )
 
@@ -87,8 +87,8 @@ def result_of(folder: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _profile(folder: Path, facts: RunFacts) -> str:
-    return str(facts.settings.get("profile", "")) or str(facts.encoder.get("profile", ""))
+def _profile(facts: RunFacts) -> str:
+    return str(facts.settings.get("profile", ""))
 
 
 def last_rate(model: str) -> tuple[float, str] | None:
@@ -136,7 +136,7 @@ def _index(manifest: Manifest) -> str:
         number = _number(value)
         if number is not None and key.endswith(("_ms", "seconds")):
             name, unit = re.sub(r"_?(ms|seconds)$", "", key).replace("_", " "), "ms" if key.endswith("_ms") else "s"
-            words.append(f"{name} {number:.2f} {unit}".strip())
+            words.append(f"{name or 'built in'} {number:.2f} {unit}")
     if part.shards != tuple(shard.number for shard in manifest.shards):
         words.append("does not cover every shard; the next run or b completes it")
     return ", ".join(words)

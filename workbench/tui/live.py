@@ -9,6 +9,7 @@ from typing import Any
 
 from workbench.core.run import RunRequest
 from workbench.telemetry.snapshot import RunFacts, Snapshot
+from workbench.tui import outcomes
 from workbench.tui.bridge import (
     CollectionCard,
     Estimate,
@@ -89,13 +90,16 @@ class LiveWorkbench:
         return job
 
     def verify(self, collection: Path, told: Told) -> Job:
-        return self._keep(Command(["verify", "--in", str(collection)], verified, told))
+        return self._keep(Command(["verify", "--in", str(collection)], outcomes.verified, told))
 
     def rebuild(self, collection: Path, kind: str, told: Told) -> Job:
-        return self._keep(Command(["index", "--in", str(collection), "--kind", kind], pairs, told))
+        return self._keep(Command(["index", "--in", str(collection), "--kind", kind], outcomes.rebuilt, told))
+
+    def export(self, collection: Path, file: Path, told: Told) -> Job:
+        return self._keep(Command(["export", "--in", str(collection), "--to", str(file)], outcomes.exported, told))
 
     def doctor(self, told: Told) -> Job:
-        return self._keep(Command(["doctor"], findings, told))
+        return self._keep(Command(["doctor"], outcomes.findings, told))
 
     def report(self, run: Path, told: Told) -> Job:
         def done(kind: str, value: Any) -> None:
@@ -104,7 +108,10 @@ class LiveWorkbench:
         return self._keep(Call("workbench.report.html", "write_report", (run,), done))
 
     def compare(self, runs: Sequence[Path], told: Told) -> Job:
-        return self._keep(Command(["compare", *map(str, runs)], None, told))
+        def done(kind: str, value: Any) -> None:
+            told(Outcome(value=value) if kind == "done" else Outcome(problem=value))
+
+        return self._keep(Call("workbench.tui.comparing", "gather", (tuple(runs),), done))
 
     def trace(self, run: Path, told: Told) -> Job:
         def done(kind: str, value: Any) -> None:
@@ -126,35 +133,3 @@ def write_trace(run: Path) -> Path:
     from workbench.telemetry.trace import merge_trace
 
     return merge_trace(run, Recording.load(run).snapshots)
-
-
-def findings(content: Any) -> Outcome:
-    """The doctor's findings as (state, what, text, remedy)."""
-    rows = [
-        tuple(str(item.get(key) or "") for key in ("level", "name", "text", "remedy"))
-        for item in content.get("findings", [])
-    ]
-    return Outcome(value=rows)
-
-
-def verified(content: Any) -> Outcome:
-    """What `verify --json` says: whole, or what is damaged and what to do."""
-    return pairs(content)
-
-
-def pairs(content: Any) -> Outcome:
-    """A JSON object as lines `name: value`; lists of problems become the problem."""
-    problems = content.get("problems") or content.get("damaged") or []
-    if problems:
-        return Outcome(problem="; ".join(_text(item) for item in problems))
-    told = {key: value for key, value in content.items() if value not in (None, "", [], {})}
-    lines = [f"{key.replace('_', ' ')}: {_text(value)}" for key, value in told.items()]
-    return Outcome(tuple(lines), value=content)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_text(item)}" for key, item in value.items() if item not in (None, ""))
-    if isinstance(value, list):
-        return ", ".join(_text(item) for item in value)
-    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

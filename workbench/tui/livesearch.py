@@ -127,7 +127,7 @@ class LiveSearch:
         except Cancelled:
             return
         except WorkbenchError as error:
-            told(SearchAnswer(query.text, problem=str(error)))
+            told(SearchAnswer(query.text, problem=str(error).replace("--where: ", "filter: ", 1)))
             return
         total = 1000 * (time.perf_counter() - begun)
         inside = 1000 * answer.seconds

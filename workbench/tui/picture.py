@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 from workbench.core.run import Failure, LogLine
 from workbench.telemetry.snapshot import RunFacts, Snapshot
@@ -29,6 +29,7 @@ class Picture:
     """Attributes:
     at: the moment shown (seconds since 1970); None: the newest.
     span: seconds that graphs show. steers: the run can be changed from here (it is no recording).
+    active: there is a run, or a recording, to show.
     text: filter over processes and log.
     """
 
@@ -44,6 +45,7 @@ class Picture:
     text: str = ""
     view: str = "rate"
     steers: bool = True
+    active: bool = False
     _live: Frame | None = None
     _live_verdict: VerdictView = WARMING_UP
     _verdicts: list[tuple[float, VerdictView]] = field(default_factory=list)
@@ -51,8 +53,8 @@ class Picture:
     _top: float = 100.0
 
     def reset(self) -> None:
-        """Forget the run; how it is looked at (span, view) stays."""
-        fresh = Picture(span=self.span, view=self.view, steers=self.steers, cost=self.cost)
+        """Forget the run, for another one; how it is looked at (span, view) stays."""
+        fresh = Picture(span=self.span, view=self.view, steers=self.steers, cost=self.cost, active=True)
         for field_ in fields(self):
             setattr(self, field_.name, getattr(fresh, field_.name))
         self.cost.share = None
@@ -72,6 +74,13 @@ class Picture:
         self._live_verdict = verdict
         if self.at is None:
             self.frame, self.verdict = self._live, verdict
+
+    def sum_up(self, tokens_per_second: float, rows_per_second: float) -> None:
+        """The run is over: from now on the newest frame tells the rates of the whole run."""
+        if self._live is None:
+            return
+        frame = replace(self._live, tokens_per_second=tokens_per_second, rows_per_second=rows_per_second)
+        self.frame, self._live = frame if self.frame is self._live else self.frame, frame
 
     def tell(self, events: Sequence[Event]) -> None:
         """Take in events; a failure becomes lines with its hint."""

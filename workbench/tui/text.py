@@ -90,8 +90,11 @@ def date(wall: float) -> str:
 
 
 def fit(text: str, width: int, *, right: bool = False, mark: str = "…") -> str:
-    """Text in exactly `width` terminal cells: padded, or cut with `mark` where it was longer."""
-    width = max(0, width)
+    """Text in exactly `width` terminal cells: padded, or cut with `mark` where it was longer.
+
+    Control characters are shown as `printable` shows them.
+    """
+    width, text = max(0, width), printable(text)
     length = cell_len(text)
     if length <= width:
         gap = " " * (width - length)
@@ -152,3 +155,8 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else "    " if c == "\t" else " " if c.isspace() else "\ufffd" for c in text)
+
+
+def in_one_line(value: str) -> str:
+    """A value as one line: a line break as the two signs that usually stand for it."""
+    return value.replace("\n", "\\n")

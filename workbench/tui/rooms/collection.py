@@ -18,7 +18,9 @@ from workbench.tui.rooms.dialogs import Field
 from workbench.tui.widgets.lines import Line, LineWidget, bar, extend
 from workbench.tui.widgets.table import Column, LineTable
 
-KINDS = "auto, Flat, RaBitQ, IVF-RaBitQ, or any FAISS factory string such as HNSW32"
+KINDS = (
+    "auto, Flat, SQ8, HNSW, IVF, PQ, RaBitQ, IVF-RaBitQ, Matryoshka, none, or any FAISS factory string such as HNSW32"
+)
 
 
 class Facts(LineWidget, can_focus=True):
@@ -172,7 +174,8 @@ class CollectionRoom(Room):
             self.app.notify("Choose a collection first." if path is None else "Wait, or cancel with x.", markup=False)
             return
         facts = self.query_one(Facts)
-        facts.said = ()
+        facts.said, facts.step = (), Step(None, "starting; x cancels")
+        facts.show()
         self.job = job(path, lambda event: self.bench.hand_over(self.told, path, event))
         self.bars()
 
@@ -189,6 +192,20 @@ class CollectionRoom(Room):
     def _rebuild(self, kind: str | None) -> None:
         if kind:
             self._start(lambda path, told: self.bench.workbench.rebuild(path, kind.strip(), told))
+
+    def action_export(self) -> None:
+        if self.path is None:
+            return
+        name = self.path.name.removesuffix(".collection")
+        question = Field("Export to which file?", "…parquet holds ids, texts, vectors and the input's own columns; "
+                         "…npy the vectors, with the ids beside them. A file that is there is not replaced.",
+                         str(Path.cwd() / f"{name}.parquet"))
+        self.app.push_screen(question, self._export)
+
+    def _export(self, file: str | None) -> None:
+        if file:
+            target = Path(file.strip()).expanduser()
+            self._start(lambda path, told: self.bench.workbench.export(path, target, told))
 
     def action_cancel(self) -> None:
         if self.job is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.events import Resize
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
@@ -21,7 +22,7 @@ Dialog .head { text-style: bold; color: $primary; margin-bottom: 1; width: 100%;
 Dialog .body { width: 100%; margin-bottom: 1; }
 Dialog VerticalScroll { height: auto; max-height: 100%; }
 Dialog Horizontal { height: auto; align-horizontal: right; margin-top: 1; }
-Dialog Button { margin-left: 2; min-width: 10; height: 1; border: none; padding: 0 1; }
+Dialog Button { margin-left: 2; min-width: 10; height: 1; padding: 0 1; }
 Dialog Button { background: $panel; color: $foreground; }
 Dialog Button:focus { background: $primary; color: $background; text-style: bold; }
 Dialog Input { border: tall $border; }
@@ -29,7 +30,7 @@ Dialog Input { border: tall $border; }
 
 
 class Dialog(ModalScreen[str]):
-    """Base of dialogs; the answer is the id of a button or what was typed, `""` when it was left with Esc."""
+    """Base of dialogs; the answer is the id of a button or what was typed; left with Esc: `""`, of a field None."""
 
     DEFAULT_CSS = _CSS
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
@@ -58,7 +59,7 @@ class Question(Dialog):
                 yield Static(self._body, classes="body", markup=False)
             with Horizontal():
                 for name, label in self._answers:
-                    yield Button(label, id=name)
+                    yield Button(label, id=name, compact=True)  # a border would leave no room for the label
 
     def on_mount(self) -> None:
         self.query(Button).first().focus()
@@ -87,6 +88,9 @@ class Field(Dialog):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self.dismiss(event.value)
 
+    def action_leave(self) -> None:
+        self.dismiss(None)  # an empty text would be an answer
+
 
 class Reading(Dialog):
     """A text to read and scroll."""
@@ -96,18 +100,30 @@ class Reading(Dialog):
         Binding("down,j", "move(1)", show=False), Binding("up,k", "move(-1)", show=False),
         Binding("pagedown,space", "move(10)", show=False), Binding("pageup", "move(-10)", show=False),
     ]
-    DEFAULT_CSS = "Reading > Vertical { width: 100; }"
+    DEFAULT_CSS = """
+    Reading > Vertical { width: 100; }
+    Reading .foot { color: $text-muted; }
+    """
 
-    def __init__(self, head: str, body: str) -> None:
+    def __init__(self, head: str, body: str | Callable[[int], str]) -> None:
+        """`body`: the text, or what lays it out for a width in cells."""
         super().__init__()
-        self._head, self._body = head, body
+        self._head = head
+        self._lay_out = body if callable(body) else lambda width: body
+        self._body = ""
 
     def compose(self) -> ComposeResult:
+        # Frame and padding, and a column for the bar at the side of a long text, are not the text's.
+        self._body = self._lay_out(min(100, int(0.94 * self.app.size.width)) - 8)
         with Vertical():
             yield Label(self._head, classes="head", markup=False)
             with VerticalScroll(can_focus=False):
                 yield Static(self._body, classes="body", markup=False)
-            yield Label("Esc closes", markup=False)
+            yield Label("Esc closes   arrows and Page Down scroll", classes="foot", markup=False)
+
+    def on_resize(self, event: Resize) -> None:
+        # The text scrolls within what frame, head and foot leave; left to itself it would push the foot out.
+        self.query_one(VerticalScroll).styles.max_height = max(2, int(0.9 * event.size.height) - 7)
 
     def action_move(self, lines: int) -> None:
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)

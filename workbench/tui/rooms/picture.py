@@ -84,6 +84,8 @@ class PictureRoom(Room):
         return "", "muted"
 
     def is_open(self, action: Action) -> bool:
+        if self.picture.frame is None and action.name in _OF_A_FRAME:
+            return False
         return action.name != "next_view" or not (self.has_class("-wide") and self.has_class("-tall"))
 
     def _show_view(self) -> None:
@@ -192,4 +194,6 @@ class PictureRoom(Room):
         self.bench.copy(why_text(self.picture), "the verdict")
 
 
+#: Actions that need something to be seen.
+_OF_A_FRAME = frozenset({"pause_picture", "filter", "why", "copy_verdict_here", "sort_next"})
 _PANELS = ("rate", "verdict", "pipeline", "view-rate", "view-gpu", "view-cpu", "view-processes", "view-log")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from textual import on
@@ -30,10 +30,17 @@ class KeyRow:
     changed: bool
 
 
+def as_typed(info: KeyInfo, text: str) -> str:
+    """The value that a typed line means. Only keys whose default has lines know the sign of a line break."""
+    return text.replace("\\n", "\n") if "\n" in str(info.default) else text
+
+
 COLUMNS = (
     Column("key", "key", 32, lambda r: r.info.key, role=lambda r: "title"),
-    Column("value", "value", 22, lambda r: r.value or '""', role=lambda r: "warn" if r.changed else "strong"),
-    Column("help", "what it means", 0, lambda r: r.info.help, role=lambda r: "muted"),
+    Column("value", "value", 22, lambda r: t.in_one_line(r.value) or '""',
+           role=lambda r: "warn" if r.changed else "strong"),
+    # Where it has no room it stands below the table, for the key under the cursor.
+    Column("help", "what it means", 0, lambda r: r.info.help, role=lambda r: "muted", least=90),
 )
 
 
@@ -75,8 +82,7 @@ class ProfileEditor(ModalScreen[tuple[dict[str, str], str] | None]):
     def compose(self) -> ComposeResult:
         with Vertical() as box:
             box.border_title = f"profile {self.profile.name}"
-            yield Label("Enter edits a key   / finds   F5 uses it for this run   ^S saves a new profile   Esc leaves",
-                        markup=False)
+            yield Label("Enter edits  / finds  F5 uses it for this run  ^S saves anew  Esc leaves", markup=False)
             yield Input(placeholder="find a key", id="find")
             yield LineTable(COLUMNS, id="keys", empty="no key holds that text")
             yield About(id="about")
@@ -93,6 +99,7 @@ class ProfileEditor(ModalScreen[tuple[dict[str, str], str] | None]):
             KeyRow(info, str(values[info.key]), values[info.key] != self._given[info.key])
             for info in explain() if text in f"{info.key} {info.help}".lower()
         ]
+        rows.sort(key=lambda row: text not in row.info.key.lower())  # a key that is named so comes first
         table = self.query_one("#keys", LineTable)
         table.put(rows)
         self._about(table.current)
@@ -121,12 +128,13 @@ class ProfileEditor(ModalScreen[tuple[dict[str, str], str] | None]):
     def edit(self, event: LineTable.Chosen) -> None:
         row: KeyRow = event.row
         self.app.push_screen(
-            Field(row.info.key, f"{row.info.help}\nallowed: {row.info.allowed}", row.value),
-            lambda value: self._set(row.info.key, value, row.value),
+            Field(row.info.key, f"{row.info.help}\nallowed: {row.info.allowed}", t.in_one_line(row.value)),
+            lambda value: self._set(row.info, value, row.value),
         )
 
-    def _set(self, key: str, value: str | None, before: str) -> None:
-        if value is None or value == before or (value == "" and key not in _MAY_BE_EMPTY):
+    def _set(self, info: KeyInfo, typed: str | None, before: str) -> None:
+        key, value = info.key, as_typed(info, typed or "")
+        if typed is None or value == before or (value == "" and key not in _MAY_BE_EMPTY):
             return
         try:
             self.profile = apply_overrides(self.profile, [f"{key}={value}"])
@@ -153,8 +161,10 @@ class ProfileEditor(ModalScreen[tuple[dict[str, str], str] | None]):
     def _save(self, name: str | None) -> None:
         if not name:
             return
+        said = ", ".join(f"{key} = {t.in_one_line(value)}" for key, value in self.changes.items())
+        about = f"{self.profile.name} with {said}" if said else self.profile.about
         try:
-            save_profile(self.profile, own_profile_path(name))
+            save_profile(replace(self.profile, about=about), own_profile_path(name))
         except WorkbenchError as error:
             self.app.notify(str(error), title="Not saved", severity="error", markup=False)
             return

@@ -27,7 +27,7 @@ class ReplayRoom(PictureRoom):
     def __init__(self, recording: Any, judge: Any) -> None:
         super().__init__()
         self.recording, self._judge = recording, judge
-        self.picture.steers = False
+        self.picture.steers, self.picture.active = False, True
         self.speed, self.playing = 1.0, True
         self._shown = 0
         self._at: float | None = None

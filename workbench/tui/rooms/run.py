@@ -89,6 +89,8 @@ class RunRoom(PictureRoom):
         if problem is not None:
             self.app.notify(problem, title="The run ended with an error", severity="error", timeout=30, markup=False)
         elif result is not None:
+            self.picture.sum_up(result.tokens_per_second, result.chunks / max(result.seconds, 1e-9))
+            self.paint()
             self.app.notify("\n".join(end_lines(result)), title=f"Run {result.outcome}", timeout=15, markup=False)
         self.bench.run_ended()
 

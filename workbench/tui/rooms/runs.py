@@ -8,17 +8,17 @@ from typing import Any, ClassVar
 from textual import on
 from textual.app import ComposeResult
 
-from workbench.core.errors import WorkbenchError
 from workbench.tui import text as t
 from workbench.tui.actions import bindings_of
 from workbench.tui.bridge import Outcome, RunCard, Step
+from workbench.tui.comparing import lines
 from workbench.tui.rooms.base import Room
 from workbench.tui.rooms.dialogs import Reading
 from workbench.tui.widgets.table import Column, LineTable
 
 
 def _outcome_role(card: RunCard) -> str:
-    return {"done": "good", "stopped": "warn"}.get(card.outcome, "bad")
+    return {"done": "good", "running": "good", "stopped": "warn"}.get(card.outcome, "bad")
 
 
 class RunsRoom(Room):
@@ -70,23 +70,14 @@ class RunsRoom(Room):
         self.bench.in_thread(self._read)
 
     def _read(self) -> None:
-        cards = self.bench.workbench.runs()
+        cards = self.bench.runs()
         self.bench.hand_over(self.query_one("#list", LineTable).put, cards)
 
     @on(LineTable.Chosen, "#list")
     def action_replay(self) -> None:
         card = self.card()
         if card is not None:
-            self.app.notify("Reading the recording …", timeout=2, markup=False)
-            self.bench.in_thread(lambda: self._load(card))
-
-    def _load(self, card: RunCard) -> None:
-        try:
-            recording = self.bench.workbench.replay(card.folder)
-        except WorkbenchError as error:
-            self.bench.hand_over(self.bench.complain, str(error))
-            return
-        self.bench.hand_over(self.bench.show_replay, recording)
+            self.bench.open_recording(card.folder)
 
     def action_mark(self) -> None:
         card = self.card()
@@ -105,7 +96,7 @@ class RunsRoom(Room):
         self._ask("Comparing …", lambda told: self.bench.workbench.compare(self.marked, told), self._compared)
 
     def _compared(self, outcome: Outcome) -> None:
-        self.app.push_screen(Reading("Two runs side by side", "\n".join(outcome.lines)))
+        self.app.push_screen(Reading("Two runs side by side", lambda width: "\n".join(lines(outcome.value, width))))
 
     def action_report(self) -> None:
         card = self.card()

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
 
+from workbench.tui import text as t
 from workbench.tui.actions import Action, bindings_of
 from workbench.tui.bridge import HitView, SearchAnswer, SearchControl, SearchQuery
 from workbench.tui.rooms.base import Room
@@ -26,12 +27,27 @@ class StateLine(LineWidget):
 
     DEFAULT_CSS = "StateLine { height: 1; padding: 0 1; }"
     words: tuple[tuple[str, str], ...] = ()
+    problem = ""
 
     def build(self, width: int, height: int) -> list[Line]:
         line = Line()
         for text, role in self.words:
             line.add(text, role)
-        return [line]
+        if line.used > width:  # what the parts took goes first
+            line = Line()
+            for text, role in self.words:
+                line.add("" if text.startswith(" (") else text, role)
+        return [line] if line.used <= width or not self.problem else problem_lines(self.problem, width)
+
+    def put(self, words: tuple[tuple[str, str], ...], problem: str) -> None:
+        """Show words; a problem that is too long for the line is broken, not cut."""
+        self.words, self.problem = words, problem
+        self.styles.height = min(4, len(problem_lines(problem, self.size.width))) if problem and self.size else 1
+        self.show()
+
+
+def problem_lines(problem: str, width: int) -> list[Line]:
+    return [Line(piece, "bad") for piece in t.wrap(problem, width)]
 
 
 class SearchRoom(Room):
@@ -49,7 +65,7 @@ class SearchRoom(Room):
         self.answer: SearchAnswer | None = None
         self.mode = ""
         self._timer: Any = None
-        self._like = ""
+        self._like = self._like_title = ""
 
     def parts(self) -> ComposeResult:
         yield Input(placeholder="what to find", id="query", select_on_focus=False)
@@ -91,23 +107,22 @@ class SearchRoom(Room):
 
     def say(self) -> None:
         """Renew the line of state."""
-        line = self.query_one(StateLine)
-        line.words = self.state_words()
-        line.show()
+        answer = self.answer
+        self.query_one(StateLine).put(self.state_words(), answer.problem if answer is not None else "")
 
     def state_words(self) -> tuple[tuple[str, str], ...]:
         if self.collection is None:
             return (("no collection yet: 1 goes to Start", "muted"),)
         state = self.control.state() if self.control else ""
-        words = [(self.collection.name, "strong"), ("  ", "muted")]
-        words += [(f"{self.mode or 'automatic'} search  ", "muted")]
+        words = [(self.collection.name.removesuffix(".collection"), "strong"), ("  ", "muted")]
+        words.append((f"like “{self._like_title}”  " if self._like else f"{self.mode or 'automatic'}  ", "muted"))
         answer = self.answer
         if answer is not None and answer.problem:
             return (*words, (answer.problem, "bad"))
         if answer is not None and answer.total_ms is not None:
             words.append((f"{len(answer.hits)} hits in {answer.total_ms:.0f} ms", "good"))
             parts = [(n, ms) for n, ms in (("query", answer.encode_ms), ("index", answer.index_ms)) if ms is not None]
-            words += [(f" ({', '.join(f'{name} {ms:.1f} ms' for name, ms in parts)})", "muted")] if parts else []
+            words += [(f" ({', '.join(f'{name} {ms:.1f}' for name, ms in parts)})", "muted")] if parts else []
             words += [("  " + answer.note, "warn")] if answer.note else []
         else:
             words.append((state, "muted"))
@@ -146,6 +161,7 @@ class SearchRoom(Room):
             table.put(answer.hits)
             self.show_hit(table.current)
         self.say()
+        self.bars()
 
     @on(LineTable.Moved, "#hits")
     def moved(self, event: LineTable.Moved) -> None:
@@ -160,8 +176,7 @@ class SearchRoom(Room):
     def _neighbours(self, whole: HitView) -> None:
         shown = self.query_one(HitText)
         if shown.hit is not None and shown.hit.chunk_id == whole.chunk_id:
-            shown.hit = whole
-            shown.show()
+            shown.complete(whole)
 
     # ── actions ──────────────────────────────────────────────────────────────────────────────────
     def is_open(self, action: Action) -> bool:
@@ -202,7 +217,7 @@ class SearchRoom(Room):
     def action_more_like_this(self) -> None:
         hit = self.hit()
         if hit is not None:
-            self._like = f"{hit.title}\n{hit.text}"
+            self._like, self._like_title = f"{hit.title}\n{hit.text}", t.fit(hit.title or hit.chunk_id, 24).rstrip()
             self.ask()
 
     def action_open_file(self) -> None:

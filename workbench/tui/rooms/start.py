@@ -20,12 +20,14 @@ from workbench.tui.actions import bindings_of
 from workbench.tui.bridge import CollectionCard, Estimate, Job, RunCard
 from workbench.tui.rooms.base import Room
 from workbench.tui.rooms.profile import ProfileEditor
-from workbench.tui.widgets.lines import Line, LineWidget
+from workbench.tui.widgets.forecast import AboutProfile, EstimateLines
 from workbench.tui.widgets.paths import FileTree, PathSuggester
 from workbench.tui.widgets.table import Column, LineTable
 
 RECENT_COLUMNS = (
-    Column("what", "collection or run", 0, lambda c: c.title),
+    Column("what", "what", 0, lambda c: c.title),
+    Column("kind", "", 11, lambda c: "collection" if isinstance(c, CollectionCard) else f"run {c.outcome}",
+           role=lambda c: "muted"),
     Column("rows", "chunks", 9, lambda c: t.count(c.rows), right=True),
     Column("when", "when", 16, lambda c: t.date(_when(c)) if _when(c) else ""),
 )
@@ -37,38 +39,6 @@ PROFILE_COLUMNS = (
 
 def _when(card: CollectionCard | RunCard) -> float:
     return (card.built or 0.0) if isinstance(card, CollectionCard) else card.started
-
-
-class EstimateLines(LineWidget):
-    """What the run will cost, and what is wrong with what was typed."""
-
-    DEFAULT_CSS = "EstimateLines { height: 6; padding: 0 1; }"
-    estimate: Estimate | None = None
-    problem = ""
-
-    def build(self, width: int, height: int) -> list[Line]:
-        if self.problem:
-            return [Line(line, "bad") for line in t.wrap(self.problem, width)]
-        if self.estimate is None:
-            return [Line("estimating …", "muted")]
-        return estimate_lines(self.estimate, width)
-
-
-def estimate_lines(estimate: Estimate, width: int) -> list[Line]:
-    """Rows, tokens, disk, time; each with its unit, n/a where it is not known."""
-    if estimate.problem:
-        return [Line(line, "bad") for line in t.wrap(estimate.problem, width)]
-    lines = [Line("input ", "muted").add(estimate.title, "strong")]
-    lines.append(
-        Line("about ", "muted").add(t.count(estimate.rows), "strong").add(" chunks, ", "muted")
-        .add(t.si(estimate.tokens, "tokens"), "strong").add(", ", "muted")
-        .add(t.size(estimate.disk_bytes), "strong").add(" on disk", "muted")
-        .add("" if estimate.free_bytes is None else f" ({t.size(estimate.free_bytes)} free)", "muted")
-    )
-    time = Line("time ", "muted").add(t.duration(estimate.seconds), "strong")
-    lines.append(time.add(f"   {estimate.rate_from}", "muted"))
-    lines += [Line(piece, "warn") for note in estimate.notes for piece in t.wrap(note, width)]
-    return lines
 
 
 class StartRoom(Room):
@@ -90,15 +60,16 @@ class StartRoom(Room):
         settings = self.bench.settings
         with Horizontal(id="columns"):
             with VerticalScroll(id="form", can_focus=False):
-                yield Label("Input: a file or folder; empty: the documentation of Python's standard library")
+                yield Label("Input: a file or folder; empty: Python's documentation")
                 yield Input(
                     settings.inputs[0] if settings.inputs else "", id="input", suggester=PathSuggester(),
-                    placeholder="embedded default (no file, no network needed)", select_on_focus=False,
+                    placeholder="embedded default: the standard library's documentation", select_on_focus=False,
                 )
-                yield Label("Document table, if the input is a table of chunks (doc_id, start, end)", id="docs-label")
+                yield Label("Document table, if the input is a table of chunks", id="docs-label")
                 yield Input(id="docs", suggester=PathSuggester(), placeholder="none", select_on_focus=False)
                 yield Label("Profile")
                 yield LineTable(PROFILE_COLUMNS, id="profiles")
+                yield AboutProfile(id="about")
                 yield Label("Model; empty: as the profile says")
                 yield Input(settings.model, id="model", placeholder="default", select_on_focus=False)
                 yield Label("Collection; empty: a folder named after the input")
@@ -140,6 +111,13 @@ class StartRoom(Room):
         table.cursor = next((i for i, p in enumerate(rows) if p.name == wanted), 0)
         table.styles.height = min(8, len(rows) + 1)
         table.show()
+        self.say_profile()
+
+    def say_profile(self) -> None:
+        """Renew the lines about the chosen profile."""
+        chosen, lines = self.query_one("#profiles", LineTable).current, self.query_one(AboutProfile)
+        lines.about, lines.changes = chosen.about if chosen else "", self.overrides
+        lines.show()
 
     def read_recent(self) -> None:
         """Fill the list of collections and runs, in a thread."""
@@ -147,7 +125,8 @@ class StartRoom(Room):
 
     def _read_recent(self) -> None:
         bench = self.bench.workbench
-        cards: list[CollectionCard | RunCard] = [*bench.collections()[:20]]
+        cards: list[CollectionCard | RunCard] = [*bench.collections()[:20], *self.bench.runs()[:20]]
+        cards.sort(key=_when, reverse=True)
         self.bench.hand_over(self.query_one("#recent", LineTable).put, cards)
 
     # ── the request ──────────────────────────────────────────────────────────────────────────────
@@ -180,6 +159,7 @@ class StartRoom(Room):
 
     @on(LineTable.Moved, "#profiles")
     def profile_moved(self) -> None:
+        self.say_profile()
         self.later()
 
     def action_estimate(self) -> None:
@@ -225,6 +205,8 @@ class StartRoom(Room):
     def open_recent(self, event: LineTable.Chosen) -> None:
         if isinstance(event.row, CollectionCard):
             self.bench.show_collection(event.row.path)
+        else:
+            self.bench.open_recording(event.row.folder)
 
     @on(DirectoryTree.FileSelected)
     def file_chosen(self, event: DirectoryTree.FileSelected) -> None:
@@ -236,13 +218,25 @@ class StartRoom(Room):
 
     def _choose(self, path: Path) -> None:
         self.query_one("#input", Input).value = str(path)
+        self._show_tree(False)
 
     def action_use_default(self) -> None:
         self.query_one("#input", Input).value = ""
         self.query_one("#docs", Input).value = ""
 
     def action_focus_tree(self) -> None:
-        self.query_one("#tree").focus()
+        self._show_tree(not self.has_class("-tree"))
+
+    def _show_tree(self, shown: bool) -> None:
+        """On a narrow terminal the files take the place of the form."""
+        self.set_class(shown, "-tree")
+        self.call_after_refresh(self.query_one("#tree" if shown else "#input").focus)
+
+    def go_back(self) -> bool:
+        if self.has_class("-tree"):
+            self._show_tree(False)
+            return True
+        return super().go_back()
 
     def action_edit_profile(self) -> None:
         try:
@@ -261,4 +255,5 @@ class StartRoom(Room):
             self.load_profiles(choose=saved)
         else:
             self.overrides = {**self.overrides, **changes}
+        self.say_profile()
         self.action_estimate()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rich.cells import cell_len
+
 from workbench.core.run import RunResult
 from workbench.tui import text as t
 from workbench.tui.bridge import VerdictView
@@ -24,26 +26,30 @@ def head_line(picture: Picture, mark: tuple[str, str], width: int) -> Line:
     """Input, collection, profile's model and device at the left, the time at the right."""
     facts, frame = picture.facts, picture.frame
     if facts is None:
-        line = Line(" no run yet: 1 goes to Start" if frame is None else "", "muted")
+        line = Line(" starting: reading the input and the model" if picture.active else " no run yet", "muted")
         return line.right(width - 1, mark[0], mark[1])
     clock = f"{mark[0]}  {t.clock(frame.elapsed if frame else None)}".strip()
-    cost = "" if picture.cost.share is None else f"screen {100 * picture.cost.share:.1f} % of a core  "
+    cost = "" if picture.cost.share is None else f"screen {100 * picture.cost.share:.1f} %"
+    cost += " of a core" if cost and width >= 132 else ""
     pieces = [
         f"{facts.title} → {Path(facts.collection).name}",
         f"model {facts.encoder.get('model', t.NOTHING)}",
         str(facts.encoder.get("device_name") or facts.encoder.get("device") or facts.encoder.get("engine", "")),
         str(facts.encoder.get("dtype", "")),
     ]
-    line = Line(" ")
-    room = width - len(clock) - 3
+    line, room = Line(" "), width - len(clock) - 3
+    if cost and room - len(cost) >= 30:  # what the run is stands before what the screen costs
+        room -= len(cost) + 2
+    else:
+        cost = ""
     for number, piece in enumerate(piece for piece in pieces if piece.strip()):
-        if line.used + len(piece) > room:
+        if line.used + cell_len(piece) > room:
             left = room - line.used
             line.add(t.middle(piece, left) if left >= 10 else "…", "strong" if number == 0 else "muted")
             break
         line.add(piece, "strong" if number == 0 else "muted").add("   ")
-    if line.used + len(cost) + len(clock) + 2 < width:
-        line.to(width - len(cost) - len(clock) - 1).add(cost, "faint")
+    if cost:
+        line.to(width - len(cost) - len(clock) - 3).add(cost, "faint")
     return line.to(width - len(clock) - 1).add(clock, mark[1] if mark[0] else "text")
 
 

@@ -69,21 +69,29 @@ class HitText(LineWidget, can_focus=True):
         self.hit, self._top = hit, 0
         self.show()
 
+    def complete(self, hit: HitView) -> None:
+        """The same hit with its neighbours: the one before it goes above the edge, so that the hit stays in place."""
+        self.hit = hit
+        if self._top == 0 and hit.before and self.size:
+            self._top = len(t.wrap(hit.before, self.size.width))
+        self.show()
+
     def build(self, width: int, height: int) -> list[Line]:
         hit = self.hit
         if hit is None:
             return [Line("The text of the hit stands here.", "muted")]
-        lines = [Line(piece, "title") for piece in t.wrap(hit.title or hit.chunk_id, width)]
+        lines = [Line(piece, "faint") for piece in t.wrap(hit.before, width)] if hit.before else []
+        lines += [Line(piece, "title") for piece in t.wrap(hit.title or hit.chunk_id, width)]
         lines += [Line(t.middle(hit.place, width), "muted")] if hit.place else []
         for key, value in hit.metadata.items():
             lines.append(Line(f"{key}: ", "muted").add(t.printable(str(value))))
         lines.append(Line())
-        lines += [Line(piece, "faint") for piece in t.wrap(hit.before, width)] if hit.before else []
         lines += text_lines(hit, width)
-        lines += [Line(piece, "faint") for piece in t.wrap(hit.after, width)] if hit.after else []
+        lines += [Line(), *(Line(piece, "faint") for piece in t.wrap(hit.after, width))] if hit.after else []
         self._top = max(0, min(self._top, len(lines) - height))
         below = len(lines) - self._top - height
-        self.border_subtitle = f"{below} lines below" if below > 0 else ""
+        ends = [f"{self._top} lines above"] if self._top else []
+        self.border_subtitle = ", ".join([*ends, f"{below} below"] if below > 0 else ends)
         return lines[self._top : self._top + height]
 
     def scroll_lines(self, lines: int) -> None:

@@ -46,7 +46,7 @@ class RatePanel(Panel):
     def build(self, width: int, height: int) -> Sequence[Line]:
         frame = self.picture.frame
         if frame is None:
-            return [Line("the processes are being started", "muted")]
+            return [Line("the processes are being started" if self.picture.active else t.NOTHING, "muted")]
         return rate_lines(frame, width, self.glyphs)
 
 
@@ -78,6 +78,8 @@ class VerdictPanel(Panel):
     """What limits the run, on which evidence, and what to do."""
 
     def build(self, width: int, height: int) -> Sequence[Line]:
+        if not self.picture.active:
+            return [Line("no run yet: 1 goes to Start, 4 to the runs of before", "muted")]
         return verdict_lines(self.picture.verdict, width, self.glyphs, max(2, height), self.picture.steers)
 
 

@@ -100,7 +100,9 @@ class LogPanel(Panel):
             f"{self._up} lines below" if self._up else ""
         )
         stop = len(lines) - self._up
-        return lines[max(0, stop - max(1, height)) : stop] or [Line("nothing yet", "muted")]
+        return lines[max(0, stop - max(1, height)) : stop] or [
+            Line("nothing yet" if self.picture.steers else "a recording holds no log", "muted")
+        ]
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         event.stop()

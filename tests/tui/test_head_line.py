@@ -1,0 +1,50 @@
+from dataclasses import replace
+
+import pytest
+
+from tests.tui.conftest import look, show_run
+from tests.tui.script import FakeRun
+from workbench.tui.rooms.picture import HeadLine
+from workbench.tui.widgets.bars import KeyBar
+from workbench.tui.widgets.panels import RatePanel, VerdictPanel
+
+SMALL = (80, 24)
+
+
+def text(app, kind) -> str:
+    return app.screen.query_one(kind).plain()
+
+
+async def test_without_a_run_nothing_is_said_to_be_starting(make_app):
+    app = make_app()
+    async with app.run_test(size=SMALL) as pilot:
+        app.action_room("run")
+        await pilot.pause()
+        assert "started" not in text(app, RatePanel)
+        assert "no run yet: 1 goes to Start" in text(app, VerdictPanel)
+        assert "hold" not in text(app, KeyBar)
+        app.run_room.attach(FakeRun())
+        await pilot.pause()
+        assert "the processes are being started" in text(app, RatePanel)
+        assert "starting" in text(app, HeadLine)
+
+
+@pytest.mark.parametrize("size", [(160, 50), SMALL])
+async def test_the_screens_own_cost_is_shown_at_every_size(make_app, size):
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await show_run(app, pilot)
+        app.run_room.picture.cost.share = 0.021
+        app.run_room.paint()
+        assert "screen 2.1 %" in text(app, HeadLine)
+        assert "books" in text(app, HeadLine)
+
+
+async def test_after_the_end_the_rate_is_that_of_the_whole_run(make_app):
+    app = make_app()
+    async with app.run_test(size=(160, 50)) as pilot:
+        run = await show_run(app, pilot)
+        run.end()
+        run.over = replace(run.over, tokens_per_second=321_000.0, chunks=90_000, seconds=45.0)
+        await look(app, pilot)
+        assert "321 k tokens/s  2.00 k chunks/s" in text(app, RatePanel)
