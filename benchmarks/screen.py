@@ -1,8 +1,9 @@
 """What the screen costs and how quick it is: `python -m benchmarks.screen [PART …] [--json]`.
 
-Parts: first-paint, cost, keys, memory, search, screenshots. Figures are of this machine, now; `cost` and `keys`
-use the scripted run of the tests, so that nothing but the screen is measured; `search` needs a collection
-(`--in FOLDER`). `screenshots` writes the two pictures of the README.
+Parts: first-paint, cost, keys, memory, search, paired, screenshots. Figures are of this machine, now; `cost` and
+`keys` use the scripted run of the tests, so that nothing but the screen is measured; `search` needs a collection
+(`--in FOLDER`). `paired` compares real runs with and without the screen; `screenshots` writes the two pictures of
+the README from a real run of the embedded default and a search in what it made.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-PICTURES = Path(__file__).resolve().parent / "screens"
 _PAINT = """
 import sys, time
 begun = float(sys.argv[1])
@@ -211,60 +211,28 @@ def search(collection: Path, queries: int = 60) -> dict[str, Any]:
     return {"search_ms": {"p50": times[len(times) // 2], "p95": times[int(0.95 * len(times))], "worst": times[-1]}}
 
 
-def screenshots() -> dict[str, Any]:
-    """Write the README's pictures: the Run room of the scripted run, and the Search room."""
-    os.environ["TZ"] = "UTC"
-    if hasattr(time, "tzset"):
-        time.tzset()
-    PICTURES.mkdir(exist_ok=True)
-
-    async def run_room(app: Any, pilot: Any, run: Any) -> None:
-        from tests.tui.script import WALL
-        from workbench.core.run import LogLine
-
-        for _ in range(75):
-            run.advance(1)
-            app.run_room.feed.look()
-            await pilot.pause()
-        for second, text in ((100, "unit 000034 committed (8,192 rows)"), (103, "unit 000035 committed (8,192 rows)")):
-            run.told.append(LogLine(WALL + second, "info", text))
-        app.run_room.feed.look()
-        await pilot.pause()
-        app.run_room.picture.cost.share = None
-        app.run_room.paint()
-        app.save_screenshot("run.svg", path=str(PICTURES))
-
-    async def search_room(app: Any, pilot: Any, run: Any) -> None:
-        from textual.widgets import Input
-
-        app.action_room("search")
-        await pilot.pause(0.5)
-        app.screen.query_one("#query", Input).value = "compress a file"
-        await pilot.pause(1.0)
-        app.save_screenshot("search.svg", path=str(PICTURES))
-
-    asyncio.run(_with_run((140, 44), run_room, refresh=5.0, glyphs="braille"))
-    asyncio.run(_with_run((140, 30), search_room, refresh=5.0, glyphs="braille"))
-    return {"written": [str(PICTURES / name) for name in ("run.svg", "search.svg")]}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", default=["first-paint", "cost", "keys", "memory"])
     parser.add_argument("--in", dest="collection", type=Path, help="collection for `search`")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    known = {"first-paint": first_paint, "cost": cost, "keys": keys, "memory": memory, "screenshots": screenshots}
+    known = {"first-paint": first_paint, "cost": cost, "keys": keys, "memory": memory}
     found: dict[str, Any] = {}
     for part in args.parts:
         if part == "search":
             if args.collection is None:
                 parser.error("search needs --in FOLDER")
             found |= search(args.collection)
+        elif part in ("paired", "screenshots"):
+            from benchmarks import screen_real
+
+            found |= getattr(screen_real, part)()
         elif part in known:
             found |= known[part]()
         else:
-            parser.error(f"there is no part {part!r}; there are: {', '.join([*known, 'search'])}")
+            names = ", ".join([*known, "search", "paired", "screenshots"])
+            parser.error(f"there is no part {part!r}; there are: {names}")
     print(json.dumps(found, indent=None if args.json else 1, default=lambda value: round(value, 2)))
 
 

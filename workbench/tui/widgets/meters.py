@@ -62,7 +62,7 @@ class GpuPanel(Panel):
         tall = max(1, (height - 1) // 2)
         lines = meter(self.picture, "kernels", "", None, width, tall, self.glyphs, "graph")
         lines += meter(self.picture, "MFU", "mfu", _percent(frame.mfu), width, tall, self.glyphs, "graph-2")
-        return [*lines, Line("no card seen; the encoder computes on the CPU", "muted")]
+        return [*lines, Line("no card seen: the CPU computes", "muted")]
 
 
 def gpu_lines(picture: Picture, gpu: GpuView, width: int, height: int, glyphs: Glyphs) -> list[Line]:
