@@ -84,7 +84,8 @@ def execute(args: argparse.Namespace) -> int:
         folders, model=args.model, device=args.device, embed=embed, reranker=args.rerank
     ) as service:
         answers = service.search(queries)
-    _print(args, named, answers)
+        _print(args, named, answers)
+        sys.stdout.flush()  # the processes take a moment to leave; nobody should wait for that
     return 0
 
 
