@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -19,6 +21,7 @@ LENGTHS = tuple(sorted((5 + number * 7 % 60 for number in range(60)), reverse=Tr
 def engine(model, monkeypatch):
     """A loaded encoder of three lanes that cuts into small tiles whatever the machine has."""
     monkeypatch.setattr(torch_lanes, "_SMALL", 16)
+    monkeypatch.setattr(torch_lanes, "_ALONE", 0)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     made = encoder(model("bert"))
     made.load()
@@ -68,3 +71,20 @@ def test_other_errors_of_a_tile_come_through(engine):
     ids = np.full(sum(LENGTHS), 10**6, np.int32)
     with pytest.raises((RuntimeError, IndexError)):
         engine.submit(TokenBatch(ids, np.array(LENGTHS, np.int32)), NullMeter()).vectors()
+
+
+@pytest.mark.parametrize(("allowed", "place"), [(1e9, "lane"), (0, "MainThread")])
+def test_a_query_to_a_small_model_waits_for_no_other_thread(engine, monkeypatch, allowed, place):
+    monkeypatch.setattr(torch_lanes, "_ALONE", allowed)
+    compute, seen = engine._forward._compute, []
+
+    def watched(*arguments):
+        seen.append((threading.current_thread().name, len(arguments[1])))
+        return compute(*arguments)
+
+    monkeypatch.setattr(engine._forward, "_compute", watched)
+    work = rows(9, 7)
+    short = engine.submit(work, NullMeter()).vectors()
+    ((thread, count),) = seen
+    assert thread.startswith(place) and count == 2
+    assert np.linalg.norm(short, axis=1) == pytest.approx(1.0, abs=1e-3)
