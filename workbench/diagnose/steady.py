@@ -9,6 +9,8 @@ from workbench.telemetry.snapshot import ProcessReading, Snapshot
 
 #: Seconds after the first batch that are left out: first allocations, kernels being chosen.
 SETTLE = 0.5
+#: Up to so many batches, whether one more or less falls into the time looked at changes the rate visibly.
+_FEW = 24
 
 
 def count(process: ProcessReading, counter: Counter) -> int:
@@ -24,7 +26,8 @@ def total(snapshot: Snapshot, stage: str, counter: Counter) -> int:
 def steady(snapshots: Sequence[Snapshot]) -> tuple[Snapshot, ...]:
     """The snapshots between the first batch (plus `SETTLE`) and the moment the first worker ran out of input.
 
-    Pauses are cut out: the longest stretch without one is taken.
+    Pauses are cut out: the longest stretch without one is taken. Where batches are few it begins and ends with the
+    end of one, so that tokens and time belong together.
     """
     running = [s for s in snapshots if s.progress.phase == "running" and total(s, "encoder", Counter.BATCHES)]
     stretch = _longest_unpaused(running)
@@ -32,10 +35,21 @@ def steady(snapshots: Sequence[Snapshot]) -> tuple[Snapshot, ...]:
         return tuple(stretch)
     begin = 0
     if stretch[0] is running[0]:
-        begin = _after(stretch, stretch[0].time_ns + int(SETTLE * 1e9))
+        begin = 0 if _few(stretch) else _after(stretch, stretch[0].time_ns + int(SETTLE * 1e9))
         begin = _filled(stretch, begin)
-    end = _before_tail(stretch)
-    return tuple(stretch[begin : end + 1])
+    part = tuple(stretch[begin : _before_tail(stretch) + 1])
+    return _whole_batches(part, starts=begin == 0 and stretch[0] is running[0]) if _few(part) else part
+
+
+def _few(part: Sequence[Snapshot]) -> bool:
+    return total(part[-1], "encoder", Counter.BATCHES) - total(part[0], "encoder", Counter.BATCHES) <= _FEW
+
+
+def _whole_batches(part: tuple[Snapshot, ...], *, starts: bool) -> tuple[Snapshot, ...]:
+    """From the end of a batch to the end of another; `starts`: the first snapshot is the end of one."""
+    done = [total(s, "encoder", Counter.BATCHES) for s in part]
+    ends = [0] * starts + [i for i in range(1, len(part)) if done[i] > done[i - 1]]
+    return part[ends[0] : ends[-1] + 1] if len(ends) > 1 else part
 
 
 def _longest_unpaused(snapshots: Sequence[Snapshot]) -> list[Snapshot]:

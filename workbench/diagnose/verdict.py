@@ -23,9 +23,9 @@ from workbench.diagnose.limits import LABELS, UNDECIDED, Change, Limit, Utilisat
 from workbench.diagnose.steady import steady, total
 from workbench.telemetry.snapshot import RunFacts, Snapshot
 
-#: What a window must hold before anything is said.
-LEAST_SECONDS = 2.0
-LEAST_BATCHES = 4
+#: What a window must hold before anything is said: (seconds, batches), one of them. A small processor takes seconds
+#: for a batch, and who waits for whom shows after two.
+LEAST = ((2.0, 3), (4.0, 2))
 #: Windows a verdict is checked on.
 _WINDOWS = 6
 #: Of today's shortfall against the bounds at most so much is expected to stay: larger ones come from bursts of the
@@ -73,7 +73,7 @@ def _lacking(snapshots: Sequence[Snapshot], part: Sequence[Snapshot]) -> Verdict
     seconds = (part[-1].time_ns - part[0].time_ns) / 1e9 if len(part) > 1 else 0.0
     batches = total(part[-1], "encoder", Counter.BATCHES) - total(part[0], "encoder", Counter.BATCHES) if part else 0
     ended = snapshots[-1].progress.phase in ("ended", "stopping", "indexing")
-    if seconds >= LEAST_SECONDS and batches >= LEAST_BATCHES and len(part) >= 4:
+    if len(part) >= 4 and any(seconds >= least and batches >= count for least, count in LEAST):
         return None
     if not ended:
         phase = snapshots[-1].progress.phase
@@ -82,7 +82,7 @@ def _lacking(snapshots: Sequence[Snapshot], part: Sequence[Snapshot]) -> Verdict
     return _undecided(
         Limit.UNKNOWN,
         f"Not enough evidence: {max(0.0, seconds):.1f} s of steady work and {batches} batches; "
-        f"{LEAST_SECONDS:.0f} s and {LEAST_BATCHES} batches are needed",
+        + " or ".join(f"{least:.0f} s and {count} batches" for least, count in LEAST) + " are needed",
     )
 
 
@@ -165,9 +165,10 @@ def _confidence(facts: RunFacts, part: Sequence[Snapshot], limit: Limit) -> floa
 
 
 def _windows(part: Sequence[Snapshot]) -> list[Sequence[Snapshot]]:
-    """Equal windows of at least a second and a half, at most `_WINDOWS`."""
+    """Equal windows of at least a second and a half and two batches, at most `_WINDOWS`."""
     seconds = (part[-1].time_ns - part[0].time_ns) / 1e9
-    count = max(1, min(_WINDOWS, int(seconds / 1.5), (len(part) - 1) // 3))
+    batches = total(part[-1], "encoder", Counter.BATCHES) - total(part[0], "encoder", Counter.BATCHES)
+    count = max(1, min(_WINDOWS, int(seconds / 1.5), (len(part) - 1) // 3, batches // 2))
     edges = [round(i * (len(part) - 1) / count) for i in range(count + 1)]
     return [part[edges[i] : edges[i + 1] + 1] for i in range(count)]
 
