@@ -2,13 +2,20 @@ from dataclasses import replace
 
 import pytest
 
-from tests.tui.conftest import look, show_run
+from tests.tui.conftest import look, show_run, until
 from tests.tui.script import FakeRun
+from workbench.core.activity import Activity
 from workbench.tui.rooms.picture import HeadLine
 from workbench.tui.widgets.bars import KeyBar
-from workbench.tui.widgets.panels import RatePanel, VerdictPanel
+from workbench.tui.widgets.panels import PipelinePanel, RatePanel, VerdictPanel
 
 SMALL = (80, 24)
+
+
+def ended(snapshot):
+    """The same reading with every process ended."""
+    over = tuple(replace(p, alive=False, state=Activity.ENDED) for p in snapshot.processes)
+    return replace(snapshot, processes=over)
 
 
 def text(app, kind) -> str:
@@ -48,3 +55,32 @@ async def test_after_the_end_the_rate_is_that_of_the_whole_run(make_app):
         run.over = replace(run.over, tokens_per_second=321_000.0, chunks=90_000, seconds=45.0)
         await look(app, pilot)
         assert "321 k tokens/s  2.00 k chunks/s" in text(app, RatePanel)
+        assert " 0 s left" in text(app, RatePanel)
+
+
+async def test_a_run_that_never_began_says_why_and_not_that_it_starts(make_app):
+    app = make_app()
+    async with app.run_test(size=SMALL) as pilot:
+        app.action_room("run")
+        run = FakeRun()
+        run.failure = "/data/pep: there is no such file or folder. Name another one"
+        app.run_room.attach(run)
+        await until(pilot, lambda: "there is no such file" in text(app, VerdictPanel))
+        assert "start" not in text(app, RatePanel) + text(app, HeadLine)
+        app.run_room.attach(FakeRun())
+        await pilot.pause()
+        assert "there is no such file" not in text(app, VerdictPanel)
+
+
+async def test_the_word_of_a_stage_is_not_cut_on_a_small_terminal(make_app):
+    app = make_app()
+    async with app.run_test(size=SMALL) as pilot:
+        run = await show_run(app, pilot, run=FakeRun(dead=1))
+        assert "1 gone" in text(app, PipelinePanel)
+        run.shots[-1] = ended(run.shots[-1])
+        run.advance(0.25)
+        run.shots[-1] = ended(run.shots[-1])
+        await look(app, pilot)
+        shown = text(app, PipelinePanel).splitlines()
+        assert ["ended" in line for line in shown] == [True] * 3
+        assert "…" not in text(app, PipelinePanel)

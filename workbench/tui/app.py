@@ -137,6 +137,11 @@ class WorkbenchApp(Leaving, Looks):
         control.stop()
         self.notify(f"Stopping to go on with {change[0]} = {change[1]}.", markup=False)
 
+    @property
+    def restarting(self) -> bool:
+        """A run is being stopped only to go on with another setting."""
+        return self._restart is not None
+
     def run_ended(self) -> None:
         """Called by the Run room when its run has come to its end."""
         request, self._restart = self._restart, None

@@ -29,7 +29,7 @@ class Picture:
     """Attributes:
     at: the moment shown (seconds since 1970); None: the newest.
     span: seconds that graphs show. steers: the run can be changed from here (it is no recording).
-    active: there is a run, or a recording, to show.
+    active: there is a run, or a recording, to show. problem: what ended the run, with the remedy.
     text: filter over processes and log.
     """
 
@@ -46,6 +46,7 @@ class Picture:
     view: str = "rate"
     steers: bool = True
     active: bool = False
+    problem: str = ""
     _live: Frame | None = None
     _live_verdict: VerdictView = WARMING_UP
     _verdicts: list[tuple[float, VerdictView]] = field(default_factory=list)
@@ -79,7 +80,8 @@ class Picture:
         """The run is over: from now on the newest frame tells the rates of the whole run."""
         if self._live is None:
             return
-        frame = replace(self._live, tokens_per_second=tokens_per_second, rows_per_second=rows_per_second)
+        frame = replace(self._live, tokens_per_second=tokens_per_second, rows_per_second=rows_per_second,
+                        seconds_left=0.0)
         self.frame, self._live = frame if self.frame is self._live else self.frame, frame
 
     def tell(self, events: Sequence[Event]) -> None:

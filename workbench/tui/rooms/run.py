@@ -87,11 +87,15 @@ class RunRoom(PictureRoom):
         assert self.control is not None
         problem, result = self.control.error(), self.control.result()
         if problem is not None:
-            self.app.notify(problem, title="The run ended with an error", severity="error", timeout=30, markup=False)
+            self.picture.problem = problem
+            self.paint()
+            self.app.notify(problem, title="The run ended with an error", severity="error", timeout=12, markup=False)
         elif result is not None:
             self.picture.sum_up(result.tokens_per_second, result.chunks / max(result.seconds, 1e-9))
             self.paint()
-            self.app.notify("\n".join(end_lines(result)), title=f"Run {result.outcome}", timeout=15, markup=False)
+            if not self.bench.restarting:  # the next run is on the screen at once
+                said, head = "\n".join(end_lines(result)), f"Run {result.outcome}"
+                self.app.notify(said, title=head, timeout=10, markup=False)
         self.bench.run_ended()
 
     @property

@@ -26,7 +26,8 @@ def head_line(picture: Picture, mark: tuple[str, str], width: int) -> Line:
     """Input, collection, profile's model and device at the left, the time at the right."""
     facts, frame = picture.facts, picture.frame
     if facts is None:
-        line = Line(" starting: reading the input and the model" if picture.active else " no run yet", "muted")
+        said = "nothing was begun" if picture.problem else "starting: reading the input and the model"
+        line = Line(f" {said}" if picture.active else " no run yet", "muted")
         return line.right(width - 1, mark[0], mark[1])
     clock = f"{mark[0]}  {t.clock(frame.elapsed if frame else None)}".strip()
     cost = "" if picture.cost.share is None else f"screen {100 * picture.cost.share:.1f} %"
@@ -111,6 +112,6 @@ def end_lines(result: RunResult) -> list[str]:
     if result.outcome == "stopped":
         lines.append("Start the same input again to go on where it stopped.")
     recall = result.index.get("recall_at_10")
-    if result.index.get("kind"):
+    if result.index.get("kind", "none") != "none":
         lines.append(f"index {result.index['kind']}" + (f", recall@10 {recall}" if recall is not None else ""))
     return lines

@@ -46,7 +46,8 @@ class RatePanel(Panel):
     def build(self, width: int, height: int) -> Sequence[Line]:
         frame = self.picture.frame
         if frame is None:
-            return [Line("the processes are being started" if self.picture.active else t.NOTHING, "muted")]
+            starting = self.picture.active and not self.picture.problem
+            return [Line("the processes are being started" if starting else t.NOTHING, "muted")]
         return rate_lines(frame, width, self.glyphs)
 
 
@@ -78,6 +79,10 @@ class VerdictPanel(Panel):
     """What limits the run, on which evidence, and what to do."""
 
     def build(self, width: int, height: int) -> Sequence[Line]:
+        if self.picture.problem:
+            pieces = t.wrap(f"{self.glyphs.bad} The run ended: {self.picture.problem}", width)
+            kept = pieces if len(pieces) <= height else [*pieces[: height - 1], t.fit(pieces[height - 1] + " …", width)]
+            return [Line(piece, "bad") for piece in kept]
         if not self.picture.active:
             return [Line("no run yet: 1 goes to Start, 4 to the runs of before", "muted")]
         return verdict_lines(self.picture.verdict, width, self.glyphs, max(2, height), self.picture.steers)
@@ -213,7 +218,7 @@ def narrow_pipeline(frame: Frame, binding: str, width: int, glyphs: Glyphs) -> l
         sign = glyphs.limits if stage.stage == binding else (
             glyphs.waits if stage.stage == waiting_stage(frame) else " "
         )
-        line = Line(f"{sign} ", "warn").add(t.fit(_stage_name(stage, glyphs), 12), role)
+        line = Line(f"{sign} ", "warn").add(t.fit(_short_name(stage, glyphs), 12), role)
         tail = Line()
         for share, word in ((stage.busy, "busy"), (stage.wait_in, "in"), (stage.wait_out, "out")):
             tail.add(t.percent(share)).add(f" {word} ", "muted")
@@ -223,15 +228,24 @@ def narrow_pipeline(frame: Frame, binding: str, width: int, glyphs: Glyphs) -> l
         waits = "bar-in" if stage.stage == waiting_stage(frame) else "bar-quiet"
         shares = ((stage.busy, glyphs.full, role if role == "warn" else "bar-busy"),
                   (stage.wait_in, glyphs.half, waits), (stage.wait_out, glyphs.half, "bar-quiet"))
-        extend(line, stacked(shares, max(6, width - line.used - tail.used - 1), glyphs.empty)).add(" ")
+        room = max(6, width - line.used - tail.used - 1)
+        gone = f"{stage.count - stage.alive} gone" if stage.alive < stage.count else ""
+        if stage.state or gone:  # a word says more than a bar
+            line.add(t.fit(f" {stage.state or gone}", room), "muted" if stage.state else "bad")
+        else:
+            extend(line, stacked(shares, room, glyphs.empty))
+        line.add(" ")
         lines.append(extend(line, tail.parts))
     return lines
 
 
-def _stage_name(stage: StageView, glyphs: Glyphs) -> str:
-    name = NAMES[stage.stage]
+def _short_name(stage: StageView, glyphs: Glyphs) -> str:
     many = f" {glyphs.times}{stage.count}" if stage.count > 1 or stage.stage == "worker" else ""
+    return f"{NAMES[stage.stage]}{many}"
+
+
+def _stage_name(stage: StageView, glyphs: Glyphs) -> str:
+    name = _short_name(stage, glyphs)
     if stage.state:
-        return f"{name}{many} {stage.state}"
-    gone = f" ({stage.count - stage.alive} gone)" if stage.alive < stage.count else ""
-    return f"{name}{many}{gone}"
+        return f"{name} {stage.state}"
+    return name + (f" ({stage.count - stage.alive} gone)" if stage.alive < stage.count else "")
