@@ -25,6 +25,8 @@ _PURE_CPU = (Activity.SLICE, Activity.TOKENISE, Activity.PACK)
 _SHARPNESS = 14.0
 #: Cores that sampling takes, at most: a few milliseconds four times a second.
 _PARENT_CORES = 0.02
+#: Share of the cores in use from which on a process has to wait for one.
+_TAKEN = 0.85
 _PARTS = sorted(BUSY)
 
 
@@ -162,10 +164,11 @@ def _warm(worker: Demand, evidence: Evidence, slow: float) -> Demand:
 
     Seen in benchmarks/diagnosis.py: at 5 % of a core a token takes up to 1.9 times, at 11 % 1.4 times, above 30 % no
     more than the CPU time it takes on a busy core. Part of that is batches being small, so less is taken off.
-    Waiting for a core (`slow`) is no sleep: the caches are warm, and the stage is as fast as it gets.
+    Where all cores are taken, waiting for one (`slow`) is no sleep: the stage is as fast as it gets.
     """
+    taken = (evidence.cpu_system or 0.0) >= _TAKEN * evidence.cores
     whole = sum(evidence.worker.wall)
-    busy = slow * sum(evidence.worker.cpu[activity] for activity in _PARTS)
+    busy = (slow if taken else 1.0) * sum(evidence.worker.cpu[activity] for activity in _PARTS)
     if whole <= 0 or busy <= 0:
         return worker
     factor = 1.0 / (1.0 + min(0.45, max(0.0, 0.05 * whole / busy - 0.15)))
