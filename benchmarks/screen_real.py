@@ -19,6 +19,7 @@ from typing import Any
 
 from workbench.core.profile_io import load_profile
 from workbench.core.run import RunRequest
+from workbench.tui import app as app_module
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.live import LiveWorkbench
 from workbench.tui.settings import Settings
@@ -81,6 +82,8 @@ def _on_terminal(into: Path, limit: int) -> float:
     except OSError:  # the program has closed its end
         child.wait()
     os.close(master)
+    if not answer.exists():
+        raise SystemExit("the run with the screen came to no result")
     return float(json.loads(answer.read_text(encoding="utf-8"))["tokens_per_second"])
 
 
@@ -89,6 +92,8 @@ def watched(into: Path, answer: Path) -> None:
     request = RunRequest(load_profile("fast"), into=into, limit=int(os.environ["WORKBENCH_BENCH_LIMIT"]))
 
     class Watched(WorkbenchApp):
+        CSS_PATH = Path(app_module.__file__).with_name("workbench.tcss")  # a subclass looks beside its own file
+
         def on_ready(self) -> None:
             self.start(request)
 
