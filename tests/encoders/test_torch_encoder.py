@@ -119,7 +119,7 @@ def test_other_errors_are_not_taken_for_memory(model):
     engine = encoder(model("bert"))
     engine.load()
     with pytest.raises((RuntimeError, IndexError)):
-        engine.submit(TokenBatch(np.array([10**6], np.int32), np.array([1], np.int32)), NullMeter())
+        engine.submit(TokenBatch(np.array([10**6], np.int32), np.array([1], np.int32)), NullMeter()).vectors()
 
 
 @pytest.mark.parametrize(("device", "message"), [("cuda:7", "CUDA card"), ("gpu", "is no device"),
