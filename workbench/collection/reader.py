@@ -244,14 +244,13 @@ class Collection:
     def _by_shard(
         self, ordinals: NDArray[np.int64]
     ) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.int64]]]:
-        """(position of the shard, places in `ordinals`, rows in the shard) for every shard touched."""
-        shard_of = np.searchsorted(self.starts, ordinals, side="right") - 1
-        order = np.argsort(shard_of, kind="stable")
-        cuts = np.flatnonzero(np.diff(shard_of[order])) + 1
-        for places in np.split(order, cuts):
-            if len(places):
-                shard = int(shard_of[places[0]])
-                yield shard, places, ordinals[places] - self.starts[shard]
+        """(position of the shard, places in `ordinals`, rows in the shard, ascending) for every shard touched."""
+        order = np.argsort(ordinals, kind="stable")
+        ascending = ordinals[order]
+        edges = np.searchsorted(ascending, self.starts)
+        for shard in np.flatnonzero(np.diff(edges)).tolist():
+            part = slice(edges[shard], edges[shard + 1])
+            yield shard, order[part], ascending[part] - self.starts[shard]
 
     def _file(self, shard: int) -> tuple[pq.ParquetFile, NDArray[np.int64]]:
         """The open parquet file of a shard and the first row of each row group; call under the lock."""

@@ -159,11 +159,19 @@ class Part:
         if how == "reciprocal":
             rankings = [np.array([found.get(o, -np.inf) for o in ordinals.tolist()]) for found in (near, worded)]
             return _best(ordinals, fusion.reciprocal(*rankings), rankings[0], rankings[1], k)
-        query = vector / max(float(np.linalg.norm(vector)), 1e-12)
-        cosines = (self.collection.gather(ordinals) @ query).astype(np.float64)
+        length = max(float(np.linalg.norm(vector)), 1e-12)
+        query = vector / length
+        cosines = self._cosines(query, ordinals, near, 1.0 if self.collection.manifest.metric == "cosine" else length)
         bm25 = self._bm25(text, ordinals, worded)
         fused = fusion.coverage(cosines, float(self._mean @ query), bm25, self.text.information(text))
         return _best(ordinals, fused, cosines, bm25, k)
+
+    def _cosines(self, query: Vector, ordinals: Ordinals, known: dict[int, float], scale: float) -> fusion.Scores:
+        """Inner products of rows with a query of length 1; known ones are `scale` times that."""
+        found = np.array([known.get(ordinal, np.nan) for ordinal in ordinals.tolist()]) / scale
+        missing = np.flatnonzero(np.isnan(found))
+        found[missing] = self.collection.gather(ordinals[missing]) @ query
+        return found
 
     def _bm25(self, text: str, ordinals: Ordinals, known: dict[int, float]) -> fusion.Scores:
         assert self.text is not None
