@@ -40,8 +40,8 @@ if __name__ == "__main__":
             told = True
             pids = {stage: run.children(stage)[0].pid for stage in ("worker", "encoder", "writer")}
             print(json.dumps(pids), flush=True)
-    print(json.dumps({"outcome": result.outcome, "chunks": result.chunks, "resumed": result.resumed, "units": result.units,
-                      "tokens": result.tokens}), flush=True)
+    print(json.dumps({"outcome": result.outcome, "chunks": result.chunks, "resumed": result.resumed,
+                      "units": result.units, "tokens": result.tokens}), flush=True)
 """
 
 

@@ -63,7 +63,8 @@ def test_json_is_one_object_and_plain_lines_go_to_stderr(folder):
 @pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c_stops_in_order_and_the_same_command_resumes(folder, times):
     into = folder / f"interrupted-{times}.collection"
-    words = [str(folder / "notes.jsonl"), "--into", str(into), "--json"]
+    units = ["--set", "source.unit_rows=24"]
+    words = [str(folder / "notes.jsonl"), "--into", str(into), "--json", *units]
     slow = ["--set", "encoder.tokens_per_second=4000"]
     process = subprocess.Popen(
         command(folder, *words, *slow), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -84,7 +85,7 @@ def test_ctrl_c_stops_in_order_and_the_same_command_resumes(folder, times):
     assert (resumed["resumed"], resumed["resumed"] + resumed["chunks"]) == (stopped["chunks"], 400)
     whole = folder / "whole.collection"
     if not whole.exists():
-        call(folder, str(folder / "notes.jsonl"), "--into", str(whole))
+        call(folder, str(folder / "notes.jsonl"), "--into", str(whole), *units)
     assert_same(whole, into)
 
 

@@ -11,6 +11,12 @@ from workbench.encoders.model import resolve_model
 from workbench.encoders.registry import encoder_spec
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    """No rate that another test measured is taken for this machine's."""
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
+
+
 def spec_of(folder):
     section = EncoderSection(model=str(folder), device="cpu", dtype="fp32")
     return encoder_spec(section, resolve_model(section))

@@ -12,7 +12,7 @@ from workbench.telemetry.snapshot import RunFacts, Snapshot
 
 #: Share of the run's time (first batch to end) above which the index is what limits it.
 _SHARE = 0.3
-#: Seconds a row costs the automatic kinds (Flat below 50,000 rows, RaBitQ above), recall check included.
+#: Seconds a row costs the automatic kinds (Flat below 50,000 rows, codes above), recall check included.
 _AUTO_SECONDS_PER_ROW = 4e-6
 _AUTO_FIXED = 1.0
 
@@ -56,7 +56,7 @@ def _change(facts: RunFacts, building: Sequence[Snapshot], whole: float) -> tupl
         return None, whole
     auto = _AUTO_FIXED + _AUTO_SECONDS_PER_ROW * building[-1].progress.rows_done
     return Change(
-        "let the index be chosen: exact for small collections, 1-bit codes with rescoring for large ones",
+        "let the index be chosen: exact for small collections, compressed codes with rescoring for large ones",
         "index.kind", "auto", kind,
     ), whole - max(0.0, vectors - auto)
 
