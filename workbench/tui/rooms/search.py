@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.css.query import NoMatches
 from textual.widgets import Input
 
 from workbench.tui import text as t
@@ -187,7 +188,7 @@ class SearchRoom(Room):
         """The hit under the cursor."""
         try:
             found: HitView | None = self.query_one(HitTable).current
-        except Exception:
+        except NoMatches:  # asked before the room is filled
             return None
         return found
 
