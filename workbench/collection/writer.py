@@ -22,7 +22,9 @@ from workbench.core.errors import RunFailed
 #: manifests therefore costs about 2 % of the writer, whatever the number of shards,
 _SPACING = 50.0
 #: but it is never put off longer than this (s): units that wait for one are computed again if the writer ends.
-_LONGEST = 2.0
+#: Where a manifest takes long itself (very many shards), at most a fifth of the writer's time goes into them.
+_LONGEST = 0.5
+_LEAST_SPACING = 4.0
 _INNER_FACTS = frozenset({"rows_of", "asked_rescore", "asked_effort", "trained_rows"})
 
 
@@ -185,7 +187,8 @@ class CollectionWriter:
                 if source is not None and entry is not None:
                     self._store.disk.replace(source, self._store.path(entry))
         self._pending.append(shard)
-        due = time.perf_counter() - self._published >= min(_SPACING * self._took, _LONGEST)
+        spacing = min(_SPACING * self._took, max(_LONGEST, _LEAST_SPACING * self._took))
+        due = time.perf_counter() - self._published >= spacing
         return self.flush() if due else ()
 
     def flush(self) -> tuple[int, ...]:
