@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.diagnose.scripted import A, Cost, World, facts, play
-from workbench.diagnose.limits import Limit, Verdict
+from workbench.diagnose.limits import LABELS, Limit, Verdict
 from workbench.diagnose.verdict import LiveVerdict, diagnose, summary_lines
 from workbench.telemetry.fake_nvml import card
 
@@ -94,6 +94,19 @@ def test_prediction_holds_when_the_change_is_made(name):
     after = change(world, found.change.value).throughput()
     assert found.predicted_tokens_per_second == pytest.approx(after, rel=0.10)
     assert found.predicted_tokens_per_second > found.tokens_per_second
+
+
+def test_a_change_that_gains_next_to_nothing_is_not_suggested():
+    """Less padding would free the encoder, but worker and writer are hardly faster."""
+    found = verdict(World(
+        padded=1.6, writer={A.COMMIT: Cost(1e-8, 1.59e-6)}, worker={A.TOKENISE: Cost(3.21e-6)},
+    ))
+    assert found.limit is Limit.PADDING
+    assert found.change is None and found.predicted_tokens_per_second is None and found.next_limit == ""
+    assert not found.healthy
+    lines = summary_lines(found)
+    assert any("nothing worthwhile to change was found" in line and LABELS[Limit.TOKENISE] in line for line in lines)
+    assert not any(line.startswith("Do:") for line in lines)
 
 
 COSTS = st.floats(1e-8, 5e-6)

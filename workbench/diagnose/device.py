@@ -112,7 +112,7 @@ def _memory(settings: Settings, evidence: Evidence, model: Model) -> _Candidate 
         "free memory on it, or use half precision or a smaller model"
     )
     change = Change(text, "encoder.token_budget", evidence.budget, int(settings.get("encoder.token_budget", 0)))
-    return _Candidate(gain + 1.0, Finding(Limit.MEMORY, "encoder:forward", change, model))
+    return _Candidate(gain + 1.0, Finding(Limit.MEMORY, "encoder:forward", change))  # what memory brings: unknown
 
 
 def _power(evidence: Evidence, model: Model) -> _Candidate | None:

@@ -12,6 +12,8 @@ Settings = Mapping[str, str | int | float | bool]
 
 #: A cause is named when its change promises at least this factor.
 WORTH = 1.08
+#: Below this factor a change is not worth naming: runs differ by as much from one another.
+LEAST_GAIN = 1.02
 
 
 @dataclass(frozen=True, slots=True)

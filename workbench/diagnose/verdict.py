@@ -17,7 +17,7 @@ from workbench.diagnose import words
 from workbench.diagnose.bounds import Model, build
 from workbench.diagnose.causes import find
 from workbench.diagnose.evidence import Evidence, gather
-from workbench.diagnose.finding import WORTH, Finding
+from workbench.diagnose.finding import LEAST_GAIN, WORTH, Finding
 from workbench.diagnose.indexing import index_finding
 from workbench.diagnose.limits import LABELS, UNDECIDED, Change, Limit, Utilisation, Verdict
 from workbench.diagnose.steady import steady, total
@@ -96,13 +96,17 @@ def _verdict(facts: RunFacts, evidence: Evidence, model: Model, finding: Finding
     worthwhile = finding.change is not None and (predicted is None or predicted >= (WORTH - 0.03) * now)
     healthy = finding.limit is Limit.COMPUTE and not worthwhile
     change: Change | None = finding.change
-    if healthy:
+    lines = words.evidence_lines(finding, evidence, model)
+    useless = change is not None and predicted is not None and predicted < LEAST_GAIN * now
+    if useless and not healthy:
+        lines = (*lines[:1], words.no_change(then), *lines[1:])
+    if healthy or useless:
         change, predicted, then = None, None, ""
     return Verdict(
         limit=finding.limit,
         stage=finding.stage,
         headline=words.headline(finding, healthy=healthy),
-        evidence=words.evidence_lines(finding, evidence, model),
+        evidence=lines,
         change=change,
         tokens_per_second=now,
         predicted_tokens_per_second=predicted,

@@ -5,10 +5,8 @@ from __future__ import annotations
 from workbench.core.activity import Activity, Counter
 from workbench.diagnose.bounds import Model
 from workbench.diagnose.evidence import Evidence, StageUse
-from workbench.diagnose.finding import Finding
+from workbench.diagnose.finding import LEAST_GAIN, Finding
 from workbench.diagnose.limits import LABELS, Limit, Verdict
-
-_NAMES = {"worker": "worker", "encoder": "encoder", "writer": "writer"}
 
 
 def rate(tokens_per_second: float) -> str:
@@ -43,6 +41,12 @@ def evidence_lines(finding: Finding, evidence: Evidence, model: Model) -> tuple[
     """The numbers behind the finding, the most telling first."""
     lines = [*_about(finding, evidence, model), *_stages(evidence), *_machine(evidence, model)]
     return tuple(dict.fromkeys(line for line in lines if line))
+
+
+def no_change(then: str) -> str:
+    """Why nothing is suggested. `then`: what would limit after the best change that was found."""
+    why = f": {then} would limit at once" if then else ""
+    return f"nothing worthwhile to change was found, no change promises {percent(LEAST_GAIN - 1.0)} or more{why}"
 
 
 def _stages(evidence: Evidence) -> list[str]:
