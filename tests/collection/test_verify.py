@@ -1,15 +1,18 @@
 import json
 import random
+import shutil
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from tests.collection.making import commit, made, open_writer
+from workbench.collection import text_build
 from workbench.collection.export import export
 from workbench.collection.reader import Collection
 from workbench.collection.repair import repair
 from workbench.collection.seal import seal_folder
+from workbench.collection.text_index import open_text_index
 from workbench.collection.verify import verify
 from workbench.core.errors import UsageError
 
@@ -49,6 +52,39 @@ def test_flips_and_truncations_are_found_and_named(path, pattern):
         assert any(problem.file == file.relative_to(path).as_posix() for problem in problems)
         assert all(problem.remedy and problem.what for problem in problems)
         file.write_bytes(data)
+    assert verify(path).whole
+
+
+def text_indexed(path):
+    """Build a text index; its folder."""
+    writer = open_writer(path)
+    text_build.update(writer)
+    writer.close()
+    (folder,) = (path / "text").iterdir()
+    return folder
+
+
+def test_a_text_index_that_is_gone_is_one_problem_and_built_again(path):
+    folder = text_indexed(path)
+    assert len(list(folder.iterdir())) > 2
+    shutil.rmtree(folder)
+    (problem,) = verify(path).problems
+    assert (problem.kind, problem.file, problem.what) == ("derived", f"text/{folder.name}", "is missing")
+    assert "builds the text index again" in problem.remedy
+    assert repair(path, verify(path)) == ["built the text index again"]
+    assert verify(path).whole
+    with Collection.open(path) as collection:
+        index = open_text_index(collection)
+        assert index is not None and index.search("text", 5).ordinals.size
+
+
+def test_a_damaged_file_of_the_text_index_is_named_and_mended(path):
+    folder = text_indexed(path)
+    file = max(folder.iterdir(), key=lambda one: one.stat().st_size)
+    file.write_bytes(file.read_bytes()[:-3])
+    (problem,) = verify(path).problems
+    assert problem.file == f"text/{folder.name}/{file.name}"
+    assert repair(path, verify(path)) == ["built the text index again"]
     assert verify(path).whole
 
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
+from workbench.collection import text_build
 from workbench.collection.growth import now
 from workbench.collection.lock import WriterLock
 from workbench.collection.store import Store
@@ -16,9 +17,9 @@ from workbench.collection.writer import CollectionWriter
 def repair(path: Path, report: Report, *, drop: bool = False) -> list[str]:
     """Mend a collection; returns a line for each thing done.
 
-    CURRENT is pointed at the newest whole manifest; damaged old manifests are removed; derived parts are dropped,
-    and the FAISS index is built again. With `drop`, units with damaged shards are taken out, so that the command
-    that made the collection embeds them again.
+    CURRENT is pointed at the newest whole manifest; damaged old manifests are removed; damaged derived parts are
+    dropped, and the FAISS and the text index are built again. With `drop`, units with damaged shards are taken out,
+    so that the command that made the collection embeds them again.
 
     Raises:
         UsageError: the collection is in use or cannot be written.
@@ -63,13 +64,17 @@ def _rebuild(writer: CollectionWriter, report: Report) -> list[str]:
     bad = {problem.file for problem in report.problems if problem.kind == "derived"}
     done = []
     for part in writer.manifest.derived:
-        if not bad & {entry.name for entry in part.files}:
+        names = {entry.name for entry in part.files}
+        if not bad & (names | {name.rpartition("/")[0] for name in names}):  # a file, or the whole folder
             continue
         writer.drop_derived(part.role)
         if part.role == "ann":
             rescore, effort = (int(part.facts.get(f"asked_{name}") or 0) for name in ("rescore", "effort"))
             writer.build_index(str(part.facts["kind"]), rescore=rescore, nprobe=effort)
             done.append("built the FAISS index again")
+        elif part.role == "text":
+            text_build.update(writer)
+            done.append("built the text index again")
         else:
-            done.append(f"dropped the damaged {part.role} index; `workbench index` builds it again")
+            done.append("dropped the damaged notes on the input; the next run reads all of it, and embeds what is new")
     return done

@@ -26,6 +26,13 @@ _SAMPLE = 50  # vectors searched for in the index
 #: recall@10 may be so much lower than at build time before the index is called wrong (error of the sample).
 _SLACK = 0.1
 
+#: What to do about a derived part, by its role.
+_REMEDIES = {
+    "ann": "`verify --repair` builds the FAISS index again from the shards, without embedding",
+    "text": "`verify --repair` builds the text index again from the shards, without embedding",
+    "input": "`verify --repair` drops it; the next run then reads the whole input, and embeds only what is new",
+}
+
 Progress = Callable[[str, int, int], None]
 
 
@@ -119,8 +126,12 @@ def _hashes(store: Store, manifest: Manifest, problems: list[Problem], tell: Pro
     work: list[tuple[FileEntry, ShardEntry | None, str]] = [
         (entry, shard, "") for shard in manifest.shards for entry in shard.files()
     ]
-    work += [(entry, None, part.role) for part in manifest.derived for entry in part.files]
     bad = set()
+    for part in manifest.derived:
+        if len(part.files) > 1 and not any(store.path(entry).exists() for entry in part.files):
+            problems.append(_derived(part.role, part.files[0].name.rpartition("/")[0], "is missing"))
+        else:
+            work += [(entry, None, part.role) for entry in part.files]
     for done, (entry, shard, role) in enumerate(work):
         tell(entry.name, done, len(work))
         what = _wrong(store, entry)
@@ -151,9 +162,7 @@ def _damaged_shard(shard: ShardEntry, name: str, what: str) -> Problem:
 
 
 def _derived(role: str, name: str, what: str) -> Problem:
-    return Problem(
-        "derived", name, what, f"`verify --repair` builds the {role} index again from the shards, without embedding"
-    )
+    return Problem("derived", name, what, _REMEDIES.get(role, f"`verify --repair` drops it ({role})"))
 
 
 def _units_twice(manifest: Manifest) -> Iterator[Problem]:
@@ -194,7 +203,7 @@ def _index(store: Store, manifest: Manifest) -> Iterator[Problem]:
     with Collection(store, manifest) as collection:
         searcher = Searcher(collection)
         if searcher.notes:
-            yield _derived("FAISS", part.files[0].name, searcher.notes[0])
+            yield _derived("ann", part.files[0].name, searcher.notes[0])
             return
         alive = np.flatnonzero(collection.alive())
         rows = alive[np.unique(np.linspace(0, len(alive) - 1, _SAMPLE).astype(np.int64))] if len(alive) else alive
@@ -205,7 +214,7 @@ def _index(store: Store, manifest: Manifest) -> Iterator[Problem]:
         built = float(part.facts.get("recall_at_10") or 0.0)
         if recall < built - _SLACK:
             what = f"recall@10 is {recall:.3f}, it was {built:.3f} when built"
-            yield _derived("FAISS", part.files[0].name, what)
+            yield _derived("ann", part.files[0].name, what)
 
 
 def _records(path: Path) -> Iterator[Problem]:
