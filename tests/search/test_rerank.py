@@ -32,12 +32,16 @@ def test_the_first_hits_are_in_the_order_of_the_cross_encoder(tmp_path, cross_en
             service.search([Query("the sea", k=4, rerank=n)])[0] for n in (0, 6)
         )
         again = service.search([Query("the sea", k=6, rerank=6)])[0]
+        least = again[1].score
+        good, none = (service.search([Query("the sea", k=6, rerank=6, min_score=x)])[0] for x in (least, 1e9))
         with pytest.raises(UsageError, match="reranking needs a text"):
             service.search([Query(like="c1", rerank=3)])
     assert len(plain) == len(reranked) == 4
     assert [hit.score for hit in again] == sorted((hit.score for hit in again), reverse=True)
     assert [hit.chunk_id for hit in reranked] == [hit.chunk_id for hit in again][:4]
     assert [hit.rank for hit in reranked] == [1, 2, 3, 4]
+    assert [hit.chunk_id for hit in good] == [hit.chunk_id for hit in again][:2]
+    assert not none.hits and f"the best has {again[0].score:.3f}" in none.notes[-1]
     first = _score(cross_encoder, "the sea", again[0].text)
     assert again[0].score == pytest.approx(first, abs=1e-4)
 

@@ -16,7 +16,7 @@ from workbench.search.filters import Mask
 from workbench.search.hits import Found, Hits
 from workbench.search.part import Part, Row, Vector
 from workbench.search.processes import Handler, SearcherSpec
-from workbench.search.values import Answer, Query, SearchInfo
+from workbench.search.values import Answer, Query, SearchInfo, none_scores
 
 #: Rows looked for, for each hit wanted, when chunks of equal content are folded.
 _FOLD = 2
@@ -136,7 +136,7 @@ class Searcher:
         if query.min_score is not None:
             good = [hit for hit in made if hit.score >= query.min_score]
             if made and not good:
-                notes.append(f"every hit scores less than {query.min_score:g}; the best has {made[0].score:.3f}")
+                notes.append(none_scores(query.min_score, made[0].score))
             made = good
         return Answer(tuple(made), mode, tuple(notes), perf_counter() - began)
 

@@ -22,7 +22,7 @@ from workbench.search.processes import (
     query_encoder_main,
     searcher_main,
 )
-from workbench.search.values import FUSIONS, MODES, Answer, Query, SearchInfo
+from workbench.search.values import FUSIONS, MODES, Answer, Query, SearchInfo, none_scores
 from workbench.search.where import parse
 
 #: Queries sent at once: enough to fill a batch, few enough that a cancelled search ends soon.
@@ -123,15 +123,19 @@ class SearchService:
             raise UsageError(
                 f"the query vector has {len(query.vector) / 4:g} float32 values, the collection's have {self._dim}"
             )
-        if query.rerank and not (self._reranker and query.text.strip()):
-            raise UsageError("reranking needs a text and a cross-encoder", remedy="Name its folder or hub id")
+        if query.rerank and not self._reranker:
+            raise UsageError("reranking needs a cross-encoder", remedy="Name its folder or hub id")
+        if query.rerank and not query.text.strip():
+            raise UsageError("reranking needs a text for the cross-encoder", remedy="Say what to find")
         if query.where:
             parse(query.where)
 
     def _some(self, queries: Sequence[Query], cancelled: Callable[[], bool] | None) -> list[Answer]:
         filled, notes = self._embedded(queries, cancelled)
-        # a query to be reranked brings in as many hits as the cross-encoder shall see
-        wide = [replace(query, k=max(query.k, query.rerank)) for query in filled]
+        # a query to be reranked brings in as many hits as the cross-encoder shall see, whatever they score before
+        wide = [
+            replace(query, k=max(query.k, query.rerank), min_score=None) if query.rerank else query for query in filled
+        ]
         found = self._searcher.ask(wire.Search(tuple(wide)), cancelled)
         assert isinstance(found, wire.Found)
         answers = []
@@ -166,8 +170,12 @@ class SearchService:
         assert isinstance(found, wire.Reranked)
         scored = [replace(hit, score=score) for hit, score in zip(first, found.scores, strict=True)]
         scored.sort(key=lambda hit: -hit.score)
+        best = scored[0].score
+        if query.min_score is not None:  # the others were never scored like these
+            scored, rest = [hit for hit in scored if hit.score >= query.min_score], ()
         hits = [replace(hit, rank=rank) for rank, hit in enumerate((*scored, *rest)[: query.k], 1)]
-        return replace(answer, hits=tuple(hits))
+        notes = answer.notes if hits else (*answer.notes, none_scores(query.min_score or 0.0, best))
+        return replace(answer, hits=tuple(hits), notes=notes)
 
 
 def _log_file() -> str:

@@ -20,7 +20,7 @@ class Query:
         where: filter, applied before the search; see `workbench.search.where`. "" = all chunks.
         vector: float32 values of the query vector in machine order, for callers that embed themselves.
         like: a chunk id: find what is like this chunk (which itself is left out).
-        min_score: leave out hits that score less.
+        min_score: leave out hits that score less; with `rerank`, by the cross-encoder.
         rerank: let the cross-encoder order the first so many hits anew; 0 = do not.
         neighbours: so many chunks before and after each hit, from the same document.
         fold: one hit for chunks of equal content; its `duplicates` names the others.
@@ -102,6 +102,11 @@ class Answer:
 
     def __getitem__(self, place: int) -> Hit:
         return self.hits[place]
+
+
+def none_scores(least: float, best: float) -> str:
+    """The note of an answer whose every hit `min_score` leaves out."""
+    return f"every hit scores less than {least:g}; the best has {best:.3f}"
 
 
 @dataclass(frozen=True, slots=True)
