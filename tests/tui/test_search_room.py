@@ -3,8 +3,8 @@ from dataclasses import replace
 from textual.widgets import Input
 
 from tests.tui.conftest import until
-from workbench.tui.bridge import HitView, SearchAnswer
-from workbench.tui.livesearch import matches
+from workbench.tui.bridge import HitView, SearchAnswer, SearchQuery
+from workbench.tui.livesearch import engine_query, matches
 from workbench.tui.rooms.search import HitTable, HitText, StateLine
 from workbench.tui.widgets.bars import KeyBar
 
@@ -88,13 +88,18 @@ async def test_more_like_this_mode_and_emptying(make_app):
         await until(pilot, lambda: hits(app).rows)
         await pilot.press("ctrl+l")
         await until(pilot, lambda: search.asked[-1].like)
-        assert search.asked[-1].like.startswith("gzip.compress\nCompress data")
+        assert search.asked[-1].like == hits(app).current.chunk_id
         await pilot.press("ctrl+t")
         assert search.asked[-1].mode == "hybrid"
         app.screen.query_one("#query", Input).value = ""
         await until(pilot, lambda: not hits(app).rows)
         app.screen.query_one("#query", Input).value = "nothing"
         await until(pilot, lambda: "Nothing matches" in hits(app).plain())
+
+
+def test_more_like_this_asks_by_chunk_so_that_the_hit_itself_is_left_out():
+    query = engine_query(SearchQuery("typed before", "year < 760", "hybrid", like="c1"))
+    assert (query.like, query.text, query.where) == ("c1", "", "year < 760")
 
 
 async def test_the_search_process_ends_with_the_screen(make_app):

@@ -141,7 +141,7 @@ class SearchAnswer:
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """What is asked. `like`: a hit's text to find similar chunks to, instead of `text`."""
+    """What is asked. `like`: chunk_id of a hit: find what is like it, instead of `text`."""
 
     text: str
     where: str = ""

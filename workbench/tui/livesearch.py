@@ -131,9 +131,10 @@ class LiveSearch:
             return
         total = 1000 * (time.perf_counter() - begun)
         inside = 1000 * answer.seconds
+        words = "" if query.like else query.text
         told(SearchAnswer(
-            query.text or "more like this", tuple(_view(hit, query.text) for hit in answer),
-            encode_ms=None if answer.mode == "lexical" else max(0.0, total - inside), index_ms=inside,
+            words or "more like this", tuple(_view(hit, words) for hit in answer),
+            encode_ms=None if answer.mode == "lexical" or query.like else max(0.0, total - inside), index_ms=inside,
             total_ms=total, note="; ".join(answer.notes),
         ))
 
@@ -181,7 +182,7 @@ def engine_query(query: SearchQuery) -> Query:
             raise UsageError("this version cannot filter by metadata", remedy="Empty the filter")
         extra["where"] = query.where
     if query.like:
-        return Query(query.like, query.k, "dense", **extra)
+        return Query("", query.k, "dense", like=query.like, **extra)
     return Query(query.text, query.k, query.mode, **extra)
 
 

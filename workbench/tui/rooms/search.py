@@ -218,7 +218,7 @@ class SearchRoom(Room):
     def action_more_like_this(self) -> None:
         hit = self.hit()
         if hit is not None:
-            self._like, self._like_title = f"{hit.title}\n{hit.text}", t.fit(hit.title or hit.chunk_id, 24).rstrip()
+            self._like, self._like_title = hit.chunk_id, t.fit(hit.title or hit.chunk_id, 24).rstrip()
             self.ask()
 
     def action_open_file(self) -> None:
