@@ -269,8 +269,13 @@ def _quantise_openvino(place: Place) -> None:
 def versions() -> str:
     """Packages that decide the speed, for the table's foot."""
     names = ("sentence-transformers", "transformers", "torch", "openvino", "optimum-intel", "onnxruntime", "fastembed")
-    known = {item.metadata["Name"].lower(): item.version for item in importlib.metadata.distributions()}
-    return ", ".join(f"{name} {known[name]}" for name in names if name in known)
+    found = []
+    for name in names:
+        try:
+            found.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return ", ".join(found)
 
 
 def main() -> None:

@@ -161,9 +161,11 @@ def compare(folder: Path, args: argparse.Namespace) -> None:
     seen = {name: Measured() for name in names}
     failed = {name: f"not installed ({everyone[name].install})" for name in names if pythons[name] is None}
     ceilings: dict[str, float] = {}
-    for turn in range(args.repeat):
+    for turn in range(args.repeat + 1):
         for dtype, rate in ceiling(model, ("fp32", "bf16")).items():
             ceilings[dtype] = max(rate, ceilings.get(dtype, 0.0))
+        if turn == args.repeat:
+            break  # measured before and after all turns
         for name in [name for name in names if name not in failed]:
             try:
                 _turn(folder, name, everyone[name], str(pythons[name]), seen[name], lengths, turn, args)
