@@ -1,10 +1,12 @@
 from pathlib import Path
 
+import pytest
 from textual.widgets import Input
 
 from tests.tui.conftest import until
+from workbench.collection.index_kinds import FLAT_LIMIT, IVF_LIMIT, NAMES
 from workbench.tui.bridge import Outcome, Step
-from workbench.tui.rooms.collection import Facts
+from workbench.tui.rooms.collection import KINDS, Facts
 from workbench.tui.widgets.table import LineTable
 
 SIZE = (120, 40)
@@ -53,6 +55,45 @@ async def test_rebuild_asks_for_the_kind_and_can_be_cancelled(make_app):
         assert app.workbench.jobs["rebuild"].cancelled
         app.workbench.tell("rebuild", Outcome(("kind: HNSW32", "recall@10: 0.981")))
         await until(pilot, lambda: "recall@10: 0.981" in facts.plain())
+
+
+async def test_nothing_is_asked_while_another_job_goes_on(make_app):
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        facts = await at_collection(app, pilot)
+        room = app.screen
+        await pilot.press("v", "b")
+        await pilot.pause()
+        assert app.screen is room  # no question whose answer could not be used
+        assert [note.message for note in app._notifications] == [
+            "The check of books goes on: wait for its end, or cancel it with x."
+        ]
+        app.workbench.tell("verify", Outcome(("whole: 3 files",)))
+        await until(pilot, lambda: "whole: 3 files" in facts.plain())
+        await pilot.press("b")
+        await pilot.pause()
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.workbench.kinds == ["auto"]
+
+
+def test_the_kinds_offered_are_those_there_are():
+    offered = {word.strip(",:") for word in KINDS.split()}
+    assert {"Matryoshka-N" if name == "Matryoshka" else name for name in NAMES} <= offered
+    assert "50,000" in KINDS and FLAT_LIMIT == 50_000
+    assert "2 million" in KINDS and IVF_LIMIT == 2_000_000
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+async def test_the_question_for_the_kind_has_room(make_app, size):
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await at_collection(app, pilot)
+        await pilot.press("b")
+        await pilot.pause()
+        field, frame = app.screen.query_one(Input), app.screen.query_one("Vertical")
+        assert frame.region.height <= size[1]
+        assert field.region.bottom < frame.region.bottom
 
 
 async def test_search_goes_to_this_collection(make_app):

@@ -43,7 +43,7 @@ def rebuild_index(
     """Build the FAISS index anew from the shards and make it the current one; readers go on with the old one.
 
     Args:
-        kind: `auto`, `Flat`, `RaBitQ`, `IVF-RaBitQ`, `none` or a FAISS factory string.
+        kind: one of `index_kinds.NAMES`, or a FAISS factory string.
         rescore, nprobe: 0 = calibrated. sample: own vectors as queries that recall@10 is measured on.
 
     Raises:

@@ -18,9 +18,15 @@ from workbench.tui.rooms.dialogs import Field
 from workbench.tui.widgets.lines import Line, LineWidget, bar, extend
 from workbench.tui.widgets.table import Column, LineTable
 
-KINDS = (
-    "auto, Flat, SQ8, HNSW, IVF, PQ, RaBitQ, IVF-RaBitQ, Matryoshka, none, or any FAISS factory string such as HNSW32"
-)
+#: The kinds of `collection.index_kinds`, which a screen must not import: it would load FAISS.
+KINDS = """\
+auto         Flat up to 50,000 chunks, PQ to 2 million, then IVF-RaBitQ
+Flat         exact; none: exact, without an index
+SQ8 PQ       codes of 8 bits; of 2 bits a value, then rescored
+RaBitQ       codes of 1 bit, rescored; IVF-RaBitQ: in inverted lists
+HNSW IVF     a graph; inverted lists
+Matryoshka-N the first N values, rescored (models trained for that)
+…            or a FAISS factory string, such as HNSW32"""
 
 
 class Facts(LineWidget, can_focus=True):
@@ -83,6 +89,7 @@ class CollectionRoom(Room):
         super().__init__()
         self.path: Path | None = None
         self.job: Job | None = None
+        self._doing = ""
 
     def parts(self) -> ComposeResult:
         columns = (
@@ -168,11 +175,19 @@ class CollectionRoom(Room):
         facts.show()
         self.bars()
 
-    def _start(self, job: Any) -> None:
+    def _free(self) -> bool:
+        """A collection is chosen and nothing goes on; else says what to do first."""
+        if self.path is None:
+            self.app.notify("Choose a collection first.", markup=False)
+        elif self.job is not None:
+            self.app.notify(f"{self._doing} goes on: wait for its end, or cancel it with x.", markup=False)
+        return self.path is not None and self.job is None
+
+    def _start(self, doing: str, job: Any) -> None:
         path = self.path
-        if path is None or self.job is not None:
-            self.app.notify("Choose a collection first." if path is None else "Wait, or cancel with x.", markup=False)
+        if path is None or not self._free():
             return
+        self._doing = f"{doing} of {path.name.removesuffix('.collection')}"
         facts = self.query_one(Facts)
         facts.said, facts.step = (), Step(None, "starting; x cancels")
         facts.show()
@@ -180,10 +195,10 @@ class CollectionRoom(Room):
         self.bars()
 
     def action_verify(self) -> None:
-        self._start(self.bench.workbench.verify)
+        self._start("The check", self.bench.workbench.verify)
 
     def action_rebuild(self) -> None:
-        if self.path is None:
+        if not self._free():
             return
         question = Field("Build the index as which kind?", f"{KINDS}\nNothing is embedded again; the present index "
                          "stays until the new one is whole.", "auto")
@@ -191,10 +206,10 @@ class CollectionRoom(Room):
 
     def _rebuild(self, kind: str | None) -> None:
         if kind:
-            self._start(lambda path, told: self.bench.workbench.rebuild(path, kind.strip(), told))
+            self._start("The build", lambda path, told: self.bench.workbench.rebuild(path, kind.strip(), told))
 
     def action_export(self) -> None:
-        if self.path is None:
+        if self.path is None or not self._free():
             return
         name = self.path.name.removesuffix(".collection")
         question = Field("Export to which file?", "…parquet holds ids, texts, vectors and the input's own columns; "
@@ -205,7 +220,7 @@ class CollectionRoom(Room):
     def _export(self, file: str | None) -> None:
         if file:
             target = Path(file.strip()).expanduser()
-            self._start(lambda path, told: self.bench.workbench.export(path, target, told))
+            self._start("The export", lambda path, told: self.bench.workbench.export(path, target, told))
 
     def action_cancel(self) -> None:
         if self.job is not None:
