@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from tests.search import making
+from workbench.cli.eval import in_words
 from workbench.cli.main import main
 from workbench.cli.search import _balanced, _marked, _painted, read_batch
 from workbench.core.errors import UsageError
 from workbench.search import upkeep
+from workbench.search.evaluation import compare
 from workbench.search.values import Hit
 
 
@@ -105,10 +108,31 @@ def test_eval_gives_the_fixed_keys_and_compares(search, tmp_path):
     files = ["--queries", str(queries), "--qrels", str(qrels)]
     _, out, _ = search(*files, "--json", "--mode", "dense", "--against-mode", "lexical", "--per-query", command="eval")
     found = json.loads(out)
-    assert {"ndcg@10", "recall@10", "recall@100", "mrr@10", "queries", "p50_ms", "p99_ms"} <= set(found)
+    keys = {"ndcg@10", "recall@10", "recall@100", "mrr@10", "queries", "p50_ms", "p99_ms"}
+    assert keys <= set(found)
     assert (found["ndcg@10"], found["queries"], found["mode"]) == (1.0, 6, "dense")
     assert found["against"]["mode"] == "lexical" and found["comparison"]["mrr@10"]["p"] > 0.05
     assert found["per_query"]["q3"]["mrr@10"] == 1.0
+    _, out, _ = search(*files, "--json", "--mode", "dense", command="eval")
+    assert set(json.loads(out)) == keys
+    _, out, _ = search(*files, "--mode", "dense", "--against-mode", "dense", command="eval")
+    assert "they are equal on every query" in out
+
+
+def test_judgements_of_another_corpus_are_told(search, tmp_path):
+    queries, qrels = tmp_path / "queries.jsonl", tmp_path / "test.tsv"
+    queries.write_text(json.dumps({"_id": "q", "text": making.TEXTS[0]}), encoding="utf-8")
+    qrels.write_text("query-id\tcorpus-id\tscore\nq\tsomewhere else\t1", encoding="utf-8")
+    _, out, err = search("--queries", str(queries), "--qrels", str(qrels), "--json", command="eval")
+    assert json.loads(out)["recall@100"] == 0 and "must be the doc_id" in err
+
+
+def test_a_comparison_in_words():
+    rng = np.random.default_rng(0)
+    one = rng.random(80)
+    assert "the other is better by 0.200" in in_words(compare("ndcg@10", one, one + 0.2))
+    assert "the other is worse by 0.200" in in_words(compare("ndcg@10", one, one - 0.2))
+    assert "no difference is shown" in in_words(compare("ndcg@10", one, one + rng.normal(0, 0.05, 80)))
 
 
 def test_delete_asks_first_and_compact_gives_the_space_back(tmp_path, capsys, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -24,8 +25,9 @@ Asks a collection judged queries and scores the documents it finds, best chunk o
 The files are BEIR's: queries.jsonl ({"_id": "1", "text": "…"} a line) and a qrels table (query-id, corpus-id,
 score; tabs, one header line). corpus-id is the doc_id of the collection.
 
---json prints one object: ndcg@10, recall@10, recall@100, mrr@10, queries, p50_ms, p99_ms, and mode, collection,
-chunks, index. p50_ms and p99_ms are the time of one query in the search process, embedding left out.
+--json prints one object: ndcg@10, recall@10, recall@100, mrr@10, queries, p50_ms, p99_ms. p50_ms and p99_ms are
+the time of one query in the search process, embedding left out. --per-query and --against add mode, collection,
+chunks, index, notes, and per_query, or against (the same keys) and comparison (a key for each measure).
 
 --against compares two collections on the same queries (another model, number format, index, or with --against-mode
 the same collection searched another way): mean difference, its 95 % interval, and Fisher's randomisation test."""
@@ -33,6 +35,10 @@ the same collection searched another way): mean difference, its 95 % interval, a
 #: Chunks asked for at first, and at most; more chunks of one document push others out.
 _FIRST, _MOST = 200, 20_000
 _DOCUMENTS = 100
+_PLAIN = ("ndcg@10", "recall@10", "recall@100", "mrr@10", "queries", "p50_ms", "p99_ms")
+_NOTHING = "no query finds a document that is judged relevant: corpus-id of the judgements must be the doc_id here"
+#: A difference with a smaller p is called one.
+_SURE = 0.05
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -77,22 +83,30 @@ def execute(args: argparse.Namespace) -> int:
     from workbench.search.evaluation import MEASURES, compare, read_judged
 
     judged = read_judged(args.queries, args.qrels)
-    first = System(paths.chosen_collection(args.collection), args.mode, args.model)
-    outcome = evaluate(first, judged, args)
+    systems = _systems(args)  # what is wrong with the second is said before the first has taken its time
+    outcome, *others = [evaluate(system, judged, args) for system in systems]
+    other = others[0] if others else None
     comparisons: list[Comparison] = []
-    other: Outcome | None = None
-    if args.against is not None or args.against_mode:
-        against = paths.chosen_collection(args.against) if args.against is not None else first.collection
-        second = System(against, args.against_mode or args.mode, args.against_model or args.model)
-        other = evaluate(second, judged, args)
+    if other is not None:
         for name in MEASURES:
             values = [[per[name] for per in one.per_query.values()] for one in (outcome, other)]
             comparisons.append(compare(name, values[0], values[1]))
     if args.json:
+        for note in outcome.notes[:3]:
+            print(f"note: {note}", file=sys.stderr)
         print_json(_as_json(outcome, other, comparisons, per_query=args.per_query))
     else:
         _print(outcome, other, comparisons, judged, per_query=args.per_query)
     return 0
+
+
+def _systems(args: argparse.Namespace) -> list[System]:
+    """What is scored: the collection, and with --against or --against-mode what it is compared with."""
+    first = System(paths.chosen_collection(args.collection), args.mode, args.model)
+    if args.against is None and not args.against_mode:
+        return [first]
+    against = paths.chosen_collection(args.against) if args.against is not None else first.collection
+    return [first, System(against, args.against_mode or args.mode, args.against_model or args.model)]
 
 
 def evaluate(system: System, judged: Judged, args: argparse.Namespace) -> Outcome:
@@ -122,7 +136,9 @@ def evaluate(system: System, judged: Judged, args: argparse.Namespace) -> Outcom
         "mode": answers[0].mode, "collection": str(system.collection), "chunks": info.chunks, "index": info.index,
     }
     notes = tuple(dict.fromkeys(note for answer in answers for note in answer.notes))
-    return Outcome(mean(list(per_query.values())), per_query, facts, notes)
+    means = mean(list(per_query.values()))
+    notes = notes if means["recall@100"] > 0 else (_NOTHING, *notes)
+    return Outcome(means, per_query, facts, notes)
 
 
 def _rankings(service: SearchService, queries: Sequence[Query]) -> list[list[str]]:
@@ -142,6 +158,24 @@ def documents(answer: Answer) -> list[str]:
     return list(dict.fromkeys(hit.doc_id for hit in answer))
 
 
+def in_words(found: Comparison) -> str:
+    """What a comparison comes to, in a sentence."""
+    if found.better == found.worse == 0:
+        return f"In {found.measure} they are equal on every query."
+    asked = f"{found.better} queries better, {found.worse} worse"
+    if found.p >= _SURE:
+        least = max(abs(found.low), abs(found.high))
+        return (
+            f"In {found.measure} no difference is shown (p {found.p:.3f}; {asked}); "
+            f"if there is one, it is hardly larger than {least:.3f}."
+        )
+    which = "better" if found.difference > 0 else "worse"
+    return (
+        f"In {found.measure} the other is {which} by {abs(found.difference):.3f} "
+        f"(p {found.p:.3f}; {asked}): hardly by chance."
+    )
+
+
 def _as_json(
     one: Outcome, other: Outcome | None, comparisons: Sequence[Comparison], *, per_query: bool
 ) -> dict[str, Any]:
@@ -150,7 +184,8 @@ def _as_json(
         return {**found, "per_query": outcome.per_query} if per_query else found
 
     if other is None:
-        return fields(one)
+        found = fields(one)
+        return found if per_query else {name: found[name] for name in _PLAIN}
     return {**fields(one), "against": fields(other), "comparison": {c.measure: asdict(c) for c in comparisons}}
 
 
@@ -173,6 +208,7 @@ def _print(
             for c in comparisons
         ]
         print("\n" + table(rows, header))
+        print("\n" + in_words(comparisons[0]))
     if per_query:
         worst_first = sorted(one.per_query.items(), key=lambda item: item[1]["ndcg@10"])
         lines = [
