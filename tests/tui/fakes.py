@@ -85,6 +85,7 @@ class FakeWorkbench:
     def __init__(self) -> None:
         self.runs_started: list[FakeRun] = []
         self.searches: list[FakeSearch] = []
+        self.estimated: list[RunRequest] = []
         self.jobs: dict[str, FakeJob] = {}
         self.told: dict[str, Any] = {}
         self.closed = False
@@ -109,6 +110,7 @@ class FakeWorkbench:
         return self.searches[-1]
 
     def estimate(self, request: RunRequest, told: Any) -> FakeJob:
+        self.estimated.append(request)
         name = request.inputs[0].name if request.inputs else "Python standard library"
         estimate = Estimate(name, 7_412, 912_000, 11_400_000, 48.0, "at 19 k tokens/s, the last run with this model",
                             91_000_000_000, problem="" if name != "missing" else "missing: there is no such file")

@@ -6,8 +6,10 @@ from textual.widgets import Input, Label
 from tests.tui.conftest import until
 from workbench.core.profile_io import load_profile
 from workbench.tui.bridge import CollectionCard, RunCard
+from workbench.tui.rooms.dialogs import Question
 from workbench.tui.rooms.profile import ProfileEditor
 from workbench.tui.rooms.replay import ReplayRoom
+from workbench.tui.widgets.check import Check
 from workbench.tui.widgets.forecast import AboutProfile, EstimateLines
 from workbench.tui.widgets.table import LineTable
 
@@ -64,6 +66,65 @@ async def test_typed_choices_reach_the_run_and_are_kept(make_app):
         assert request.profile.name == "fast"
         assert app.settings.inputs == ("/data/文件",)
         assert (app.settings.profile, app.settings.model) == ("fast", "BAAI/bge-m3")
+
+
+async def test_the_first_rows_only(make_app):
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.screen.query_one("#limit", Input).value = "500"
+        await until(pilot, lambda: app.workbench.estimated and app.workbench.estimated[-1].limit == 500)
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        assert app.workbench.runs_started[0].request().limit == 500
+        assert not app.workbench.runs_started[0].request().fresh
+
+
+async def test_a_wrong_number_of_rows_is_said_before_the_start(make_app):
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        app.screen.query_one("#limit", Input).value = "-3"
+        await until(pilot, lambda: "'-3' is no number of rows" in estimate(app))
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        assert not app.workbench.runs_started
+
+
+async def test_starting_afresh_asks_where_there_is_something_to_lose(make_app, tmp_path):
+    app = make_app()
+    collection = tmp_path / "c"
+    collection.mkdir()
+    async with app.run_test(size=(80, 24)) as pilot:
+        room = app.screen
+        fresh = room.query_one(Check)
+        room.query_one("#into", Input).value = str(collection)
+        assert "[ ] start afresh" in fresh.render().plain
+        await pilot.press("ctrl+g", "ctrl+s")
+        await pilot.pause()
+        assert "[x] start afresh" not in fresh.render().plain  # for one start only
+        assert app.workbench.runs_started.pop().request().fresh  # nothing there: nothing to ask
+        app.run_room.control.end()
+        (collection / "CURRENT").write_text("x", encoding="utf-8")
+        await pilot.press("1", "ctrl+g")
+        assert "[x] start afresh" in fresh.render().plain
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        assert isinstance(app.screen, Question)
+        await pilot.press("enter")  # the first answer keeps it
+        await pilot.pause()
+        assert app.screen is room and not app.workbench.runs_started
+
+
+async def test_starting_afresh_throws_away_when_told_so(make_app, tmp_path):
+    app = make_app()
+    (tmp_path / "CURRENT").write_text("x", encoding="utf-8")
+    async with app.run_test(size=SIZE) as pilot:
+        app.screen.query_one("#into", Input).value = str(tmp_path)
+        await pilot.press("ctrl+g", "ctrl+s")
+        await pilot.pause()
+        await pilot.press("right", "enter")
+        await pilot.pause()
+        assert app.workbench.runs_started[0].request().fresh
+        assert app.screen.ROOM == "run"
 
 
 async def test_a_second_run_is_refused_while_one_goes_on(make_app):

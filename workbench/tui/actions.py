@@ -61,6 +61,7 @@ _START = (
     Action("edit_profile", "ctrl+t", "settings", "Every setting of the profile: change it, save it anew.", "start"),
     Action("use_default", "ctrl+n", "default input", "Take the embedded default (standard library).", "start"),
     Action("estimate", "ctrl+r", "estimate", "Estimate again what this run will cost.", "start"),
+    Action("fresh", "ctrl+g", "afresh", "Throw away what the collection holds before the run (asks first).", "start"),
     Action("focus_tree", "ctrl+o", "files", "Go to the tree of files, and to what is recent; again: back.", "start"),
 )
 

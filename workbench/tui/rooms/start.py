@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.widgets import Button, DirectoryTree, Input, Label
+from textual.widgets import Button, Checkbox, DirectoryTree, Input, Label
 
-from workbench.core.errors import WorkbenchError
+from workbench.core.errors import UsageError, WorkbenchError
+from workbench.core.paths import default_collection
 from workbench.core.profile import Profile
 from workbench.core.profile_io import apply_overrides, load_profile, profile_names
 from workbench.core.run import RunRequest
@@ -19,7 +20,9 @@ from workbench.tui import text as t
 from workbench.tui.actions import bindings_of
 from workbench.tui.bridge import CollectionCard, Estimate, Job, RunCard
 from workbench.tui.rooms.base import Room
+from workbench.tui.rooms.dialogs import Question
 from workbench.tui.rooms.profile import ProfileEditor
+from workbench.tui.widgets.check import Check
 from workbench.tui.widgets.forecast import AboutProfile, EstimateLines
 from workbench.tui.widgets.paths import FileTree, PathSuggester
 from workbench.tui.widgets.table import Column, LineTable
@@ -75,6 +78,10 @@ class StartRoom(Room):
                 yield Label("Collection; empty: a folder named after the input")
                 yield Input(id="into", suggester=PathSuggester(), placeholder="chosen from the input's name",
                             select_on_focus=False)
+                yield Label("First rows only (of a folder: documents); empty: all")
+                with Horizontal(id="amount"):
+                    yield Input(id="limit", type="integer", placeholder="all", select_on_focus=False)
+                    yield Check("start afresh: throw away what the collection holds", id="fresh")
                 yield EstimateLines(id="estimate")
                 yield Button("Start", id="go", variant="primary")
             with Vertical(id="side"):
@@ -147,10 +154,20 @@ class StartRoom(Room):
             inputs=(Path(given).expanduser(),) if given else (),
             docs=Path(docs).expanduser() if docs else None,
             into=Path(into).expanduser() if into else None,
+            limit=self._limit(),
+            fresh=self.query_one("#fresh", Check).value,
         )
+
+    def _limit(self) -> int:
+        """How many rows at most; 0 = all. Raises UsageError."""
+        typed = self.query_one("#limit", Input).value.strip()
+        if typed and not (typed.isascii() and typed.isdigit() and int(typed) > 0):
+            raise UsageError(f"{typed!r} is no number of rows", where="first rows", remedy="Empty means all")
+        return int(typed or 0)
 
     # ── the estimate ─────────────────────────────────────────────────────────────────────────────
     @on(Input.Changed)
+    @on(Checkbox.Changed)
     def later(self) -> None:
         """Estimate once typing pauses."""
         if self._timer is not None:
@@ -199,6 +216,16 @@ class StartRoom(Room):
         self.bench.keep(replace(settings, profile=request.profile.name, model=self.query_one("#model", Input).value))
         if self._job is not None:
             self._job.cancel()
+        into = request.into or default_collection(request)
+        if request.fresh and (into / "CURRENT").exists():
+            answers = [("no", "Keep it"), ("yes", "Throw it away")]
+            question = Question("Throw the collection away and embed everything again?", str(into), answers)
+            self.app.push_screen(question, lambda answer: self._go(request) if answer == "yes" else None)
+        else:
+            self._go(request)
+
+    def _go(self, request: RunRequest) -> None:
+        self.query_one("#fresh", Check).value = False  # for this one start
         self.bench.start(request)
 
     @on(LineTable.Chosen, "#recent")
@@ -219,6 +246,9 @@ class StartRoom(Room):
     def _choose(self, path: Path) -> None:
         self.query_one("#input", Input).value = str(path)
         self._show_tree(False)
+
+    def action_fresh(self) -> None:
+        self.query_one("#fresh", Check).toggle()
 
     def action_use_default(self) -> None:
         self.query_one("#input", Input).value = ""
