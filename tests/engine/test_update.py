@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,32 @@ def test_text_that_moves_keeps_its_vector(tmp_path, notes):
     moved = [name for name in rows(tmp_path / "c") if name.startswith("renamed.md")]
     # the title of these chunks is the heading in the file, not its name: the text as embedded is the same
     assert again.tokens == 0 and again.reused == again.chunks == again.removed == len(moved) > 0
+
+
+def test_a_limit_throws_nothing_away_that_lies_beyond_it(tmp_path, notes):
+    run(asked(tmp_path, notes, "c"))
+    before = rows(tmp_path / "c")
+    limited = run(replace(asked(tmp_path, notes, "c"), limit=2))
+    assert (limited.tokens, limited.removed) == (0, 0) and rows(tmp_path / "c") == before
+    (notes / "a.md").write_text("# a\n\nonly this is left\n", encoding="utf-8")
+    (notes / "d.md").unlink()
+    limited = run(replace(asked(tmp_path, notes, "c"), limit=1))  # sees a.md alone, so d.md is not known to be gone
+    after = rows(tmp_path / "c")
+    assert {name.partition("#")[0] for name in after} == {"a.md", "b.md", "sub/c.md", "d.md"}
+    assert limited.removed == sum(name.startswith("a.md") for name in before)
+    run(asked(tmp_path, notes, "c"))
+    run(asked(tmp_path, notes, "fresh"))
+    assert rows(tmp_path / "c") == rows(tmp_path / "fresh")
+
+
+def test_a_limit_on_a_table_throws_nothing_away(tmp_path):
+    file = tmp_path / "t.jsonl"
+    lines = [json.dumps({"id": f"r{n}", "text": f"row number {n}"}) for n in range(30)]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    run(asked(tmp_path, file, "c"))
+    before = rows(tmp_path / "c")
+    limited = run(replace(asked(tmp_path, file, "c"), limit=5))
+    assert (limited.tokens, limited.removed) == (0, 0) and rows(tmp_path / "c") == before
 
 
 def test_removals_alone_need_no_encoder(tmp_path, notes):

@@ -79,7 +79,7 @@ def text(content: dict[str, Any]) -> str:
         ("collection", content["collection"]),
         ("chunks", f"{content['chunks']:,}{deleted}, {content['tokens']:,} tokens"),
         ("rejects", f"{content['rejects']:,}" + (" (reasons in rejects/)" if content["rejects"] else "")),
-        *(("source", item["title"]) for item in content["sources"]),
+        *(("source", title) for title in dict.fromkeys(item["title"] for item in content["sources"])),
         ("vectors", f"{content['dim']} × {content['dtype']}, compared by {content['metric'].replace('_', ' ')}"),
         ("index", _index(index, content["index_is_complete"])),
         ("size", f"{size(sizes['total'])}: texts {size(sizes['texts'])}, vectors {size(sizes['vectors'])}, "
@@ -87,7 +87,7 @@ def text(content: dict[str, Any]) -> str:
         ("changed", f"{content['changed']}, manifest {content['manifest']}, {content['shards']} shards"),
         ("runs", str(len(content["runs"]))),
     ]
-    identity = table([(key, value) for key, value in content["identity"].items()], indent="  ")
+    identity = table([(key, value.replace("\n", "\\n")) for key, value in content["identity"].items()], indent="  ")
     notes = [f"\nnote: {note}" for note in content["notes"]]
     return "\n".join([table(rows), "encoder", identity, *notes])
 

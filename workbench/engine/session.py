@@ -19,6 +19,7 @@ from workbench.core.units import Plan
 from workbench.core.version import __version__
 from workbench.engine import update as updating
 from workbench.engine.assembly import Assembly, assemble
+from workbench.engine.early import EarlyEncoder
 from workbench.engine.ledger import Ledger
 from workbench.engine.rejecting import rejected_unit
 from workbench.engine.setting import Setting, resolve
@@ -37,9 +38,10 @@ Tell = Callable[[LogLine | Failure], None]
 class Session:
     """Everything a run holds while it lasts."""
 
-    def __init__(self, request: RunRequest, tell: Tell) -> None:
+    def __init__(self, request: RunRequest, tell: Tell, early: EarlyEncoder | None = None) -> None:
         self._request = request
         self._tell = tell
+        self._early = early
         self._began = time.perf_counter()
         self._stop = self._kill = self._pause = False
         self.supervisor: Supervisor | None = None
@@ -68,15 +70,17 @@ class Session:
     # ── the run ──────────────────────────────────────────────────────────────────────────────────
     def execute(self) -> RunResult:
         """Prepare, run, sum up. Raises UsageError for wrong input, RunFailed when it cannot go on."""
-        setting = resolve(self._request)
-        into = setting.into
         with ExitStack() as stack:
+            if self._early is not None:
+                stack.callback(self._early.end)
+            setting = resolve(self._request)
+            into = setting.into
             assembly: Assembly | None = None
             is_new = not (into / "CURRENT").exists()
             run_folder = into / "runs" / _run_name()
             if is_new:  # the model loads while the input is looked through
                 assembly = stack.enter_context(assemble(setting, run_folder))
-                assembly.start_encoders()
+                assembly.start_encoders(self._early)
             source = open_source(setting.source)
             plan = source.plan()
             if not is_new and not self._request.fresh:
@@ -94,7 +98,7 @@ class Session:
                 if len(collection.committed_units) == len(plan.units) and collection.has_index:
                     return self._nothing_to_do(collection, setting, plan)
                 assembly = stack.enter_context(assemble(setting, run_folder))
-                assembly.start_encoders()
+                assembly.start_encoders(self._early)
             return self._carry_out(assembly, collection, setting, plan)
 
     def _update(self, stack: ExitStack, setting: Setting, update: updating.Update, run_folder: Path) -> RunResult:
@@ -102,14 +106,15 @@ class Session:
         collection = self._open_collection(setting.into, setting, update.plan, update.source)
         stack.callback(collection.close)
         touched = "all" if update.touched is None else f"{len(update.touched):,}"
-        self.log("info", f"the input has changed: looking at {touched} documents, what is known stays as it is")
+        beyond = "; what lies beyond the limit stays too" if update.limited else ""
+        self.log("info", f"the input has changed: looking at {touched} documents, what is known stays as it is{beyond}")
         if not update.plan.units:
             counts = updating.finish(collection, update, updating.write_known(collection, update))
             result = self._nothing_to_do(collection, setting, update.plan)
             return replace(result, unchanged=counts.unchanged, removed=counts.removed)
         known = str(updating.known_folder(collection))
         assembly = stack.enter_context(assemble(setting, run_folder, known))
-        assembly.start_encoders()
+        assembly.start_encoders(self._early)
         assembly.start_rest()  # they come up while this process looks at what is known
         candidates = updating.write_known(collection, update)
         result = self._carry_out(assembly, collection, setting, update.plan)

@@ -27,6 +27,7 @@ class Update:
         whole: the plan of the whole input. plan: only what may have changed; no units: only removals.
         touched: documents whose rows are compared, changed and removed ones; None = all.
         state: to be remembered when the run is complete. number: of the manifest it began with.
+        limited: a limit that the collection was not made with: what lies beyond it is not gone from the input.
     """
 
     whole: Plan
@@ -34,6 +35,7 @@ class Update:
     touched: frozenset[str] | None
     state: InputState
     number: int
+    limited: bool = False
 
     @property
     def source(self) -> Mapping[str, str]:
@@ -72,12 +74,14 @@ def find_update(into: Path, spec: SourceSpec, source: Source, plan: Plan) -> Upd
         return None
     if (known.identity, known.how) == (now.identity, now.how):
         return manifest
-    reduced, touched = plan, None
-    if known.how == now.how and known.documents and now.documents:
+    reduced, touched, limited = plan, None, spec.limit > 0 and known.how != now.how
+    if limited and now.documents:
+        touched = frozenset(now.documents)
+    elif known.how == now.how and known.documents and now.documents:
         reduced = source.plan_changes(known.documents)  # type: ignore[attr-defined]
         names = known.documents.keys() | now.documents.keys()
         touched = frozenset(name for name in names if known.documents.get(name) != now.documents.get(name))
-    return Update(plan, reduced, touched, now, manifest.number)
+    return Update(plan, reduced, touched, now, manifest.number, limited)
 
 
 def known_folder(collection: CollectionWriter) -> Path:
@@ -96,6 +100,8 @@ def finish(collection: CollectionWriter, update: Update, candidates: Addresses) 
     kept = [np.load(path) for path in collection.staging.glob(f"*{KEPT}")]
     stays = np.unique(np.concatenate([np.zeros(0, np.int64), *kept]))
     gone = np.setdiff1d(candidates, stays, assume_unique=True)
+    if update.limited and update.touched is None:
+        gone = gone[:0]  # nothing tells rows beyond the limit from rows that are gone
     removed = collection.delete(changes.by_shard(gone)) if len(gone) else 0
     unchanged = collection.rows - _added(collection.manifest)
     remember(collection, update.state)
