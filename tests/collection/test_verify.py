@@ -9,6 +9,7 @@ import pytest
 from tests.collection.making import commit, made, open_writer
 from workbench.collection import text_build
 from workbench.collection.export import export
+from workbench.collection.jobs import rebuild_index
 from workbench.collection.reader import Collection
 from workbench.collection.repair import repair
 from workbench.collection.seal import seal_folder
@@ -85,6 +86,14 @@ def test_a_damaged_file_of_the_text_index_is_named_and_mended(path):
     (problem,) = verify(path).problems
     assert problem.file == f"text/{folder.name}/{file.name}"
     assert repair(path, verify(path)) == ["built the text index again"]
+    assert verify(path).whole
+
+
+def test_the_folder_of_the_index_may_be_gone_too(path):
+    shutil.rmtree(path / "ann")
+    assert repair(path, verify(path)) == ["built the FAISS index again"]
+    shutil.rmtree(path / "ann")
+    assert rebuild_index(path, "SQ8").now["kind"] == "SQ8"
     assert verify(path).whole
 
 

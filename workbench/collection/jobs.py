@@ -73,6 +73,7 @@ def _index(path: Path, kind: str, rescore: int, nprobe: int, sample: int, progre
     store.load()  # refuses what is no collection before a lock file is made there
     lock = WriterLock(path)
     try:
+        store.make_folders()  # copying a collection can lose empty ones
         writer = CollectionWriter(store, store.load(), None)
         old = writer.manifest.derivative("ann")
         before = {} if old is None else {**old.facts, "p50_ms": median_ms(store, writer.manifest)}

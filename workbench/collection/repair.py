@@ -29,6 +29,7 @@ def repair(path: Path, report: Report, *, drop: bool = False) -> list[str]:
     lock = WriterLock(path)
     done: list[str] = []
     try:
+        store.make_folders()  # copying a collection can lose empty ones
         loaded = store.load_or_fall_back()
         manifest = loaded.manifest
         if loaded.trouble:

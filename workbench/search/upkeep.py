@@ -93,6 +93,7 @@ def _locked(path: Path) -> Iterator[Store]:
     store.load()  # refuses what is no collection before a lock file is made there
     lock = WriterLock(path)
     try:
+        store.make_folders()  # copying a collection can lose empty ones
         yield store
         store.sweep(store.load(), staging=False)
     finally:
