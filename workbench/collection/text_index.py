@@ -57,7 +57,9 @@ class TextIndex:
     def __init__(self, collection: Collection, part: Derived) -> None:
         for entry in part.files:
             path = collection.path / entry.name
-            if not path.is_file() or path.stat().st_size != entry.size:
+            if not path.is_file():
+                raise CollectionDamaged("the text index is missing", where=str(path.parent), remedy=REBUILD)
+            if path.stat().st_size != entry.size:
                 raise CollectionDamaged("the text index is damaged", where=str(path), remedy=REBUILD)
         try:
             self._index = open_folder((collection.path / part.files[0].name).parent)
