@@ -72,6 +72,10 @@ class Place:
         return self.folder / "model-openvino"
 
     @property
+    def openvino_int8(self) -> Path:
+        return self.folder / "model-openvino-int8"
+
+    @property
     def onnx(self) -> Path:
         return self.folder / "model-onnx"
 
@@ -122,8 +126,9 @@ def sentence_transformers(place: Place) -> dict[str, Any]:
         precision = "bf16" if place.name.endswith("bf16") else "f32"
         kwargs: dict[str, Any] = {"ov_config": {"INFERENCE_PRECISION_HINT": precision}}
         if place.name.endswith("int8"):
-            kwargs = {"file_name": "openvino/openvino_model_qint8_quantized.xml"}
-        path, options = place.openvino, {"backend": "openvino", "model_kwargs": kwargs}
+            kwargs = {}
+        path = place.openvino_int8 if place.name.endswith("int8") else place.openvino
+        options = {"backend": "openvino", "model_kwargs": kwargs}
     elif place.name.startswith("st-onnx"):
         file = "model_qint8_avx512_vnni.onnx" if place.name.endswith("int8") else "model.onnx"
         kwargs = {"file_name": f"onnx/{file}", "provider": "CPUExecutionProvider"}
@@ -235,7 +240,7 @@ def prepare(place: Place) -> None:
     if "openvino" in place.name:
         if not place.openvino.exists():
             _encoder(place, place.model, backend="openvino").save_pretrained(str(place.openvino))
-        if place.name.endswith("int8") and not list(place.openvino.rglob("*qint8_quantized.xml")):
+        if place.name.endswith("int8") and not place.openvino_int8.exists():
             _quantise_openvino(place)
     elif place.name.startswith(("st-onnx", "ort", "fastembed")):
         if not place.onnx.exists():
@@ -255,15 +260,8 @@ def _quantise_openvino(place: Place) -> None:
     encoder = _encoder(place, place.openvino, backend="openvino")
     rows = encoder.tokenizer(place.texts()[:300], padding="max_length", max_length=place.max_tokens, truncation=True)
     quantizer = OVQuantizer.from_pretrained(encoder.transformers_model)
-    made = place.folder / "quantised"
-    quantizer.quantize(
-        Dataset.from_dict(dict(rows)), save_directory=str(made),
-        ov_config=OVConfig(quantization_config=OVQuantizationConfig()),
-    )
-    for ending in ("xml", "bin"):
-        (made / f"openvino_model.{ending}").replace(
-            place.openvino / "openvino" / f"openvino_model_qint8_quantized.{ending}"
-        )
+    quantizer.quantize(Dataset.from_dict(dict(rows)), ov_config=OVConfig(quantization_config=OVQuantizationConfig()))
+    encoder.save_pretrained(str(place.openvino_int8))
 
 
 def versions() -> str:

@@ -4,8 +4,9 @@
 
 A run over a JSONL file of texts of mixed length (or over the default input), and a bare process that imports torch,
 loads the model by the workbench's own means and computes one batch like the run's first; turn about, medians.
-Both count from the moment the process is started, by the clock that all processes share. The run's moment is the
-end of the first forward in its trace. The steps of both are printed, so that the difference can be found.
+Both count from the moment the process is started, by the clock that all processes share. The run is the command
+line's own, watched on its board every 2 ms and stopped when it has its first vectors. The steps of both are printed,
+so that the difference can be found.
 """
 
 from __future__ import annotations
@@ -50,6 +51,51 @@ print(json.dumps(told))
 """
 
 
+#: `workbench run` with a thread that looks at the board of its processes; tells `perf_counter_ns` of each step.
+WATCHED = """
+import json, sys, threading, time
+told = {"interpreter": time.perf_counter_ns()}
+import workbench.cli.run as command  # as light as the command itself: nothing of the engine before its time
+watch_run, runs = command._watch, []
+
+def started(run, bar):
+    told["command begins"] = time.perf_counter_ns()
+    runs.append(run)
+    return watch_run(run, bar)
+
+def look(supervisor):
+    from workbench.core.activity import Activity, Counter
+    for child in supervisor.pipeline.all:
+        row = supervisor.board.read(child.row)
+        if row is not None:
+            now, done = time.perf_counter_ns(), row.counters
+            loaded = child.stage == "encoder" and row.state not in (Activity.STARTING, Activity.LOAD_MODEL)
+            seen = {
+                f"{child.stage} begins": True, "model loaded": loaded,
+                "first unit tokenised": done[Counter.PREPARED_TOKENS], "first batch sent": done[Counter.BATCHES],
+                "first vectors": child.stage == "encoder" and done[Counter.BATCHES],
+            }
+            for name in (name for name, happened in seen.items() if happened):
+                told.setdefault(name, now)
+
+def watch():
+    while not runs or runs[0]._session.supervisor is None:
+        time.sleep(0.002)
+    told["planned"] = time.perf_counter_ns()
+    while "first vectors" not in told:
+        look(runs[0]._session.supervisor)
+        time.sleep(0.002)
+    runs[0].stop(now=True)
+
+command._watch = started
+threading.Thread(target=watch, daemon=True).start()
+from workbench.cli.main import main
+code = main(["run", *sys.argv[1:]])
+print("\\n" + json.dumps(told))
+sys.exit(code)
+"""
+
+
 def first_batch(model: str, texts: list[str]) -> list[int]:
     """Lengths of the rows of the batch that a run computes first: the longest of the first unit."""
     from workbench.core.profile import EncoderSection
@@ -75,36 +121,14 @@ def bare(model: str, lengths: list[int]) -> dict[str, float]:
 
 def whole(folder: Path, model: str, inputs: list[str], turn: int) -> dict[str, float]:
     """Seconds from the start of `workbench run` to the steps of its processes up to the first vectors."""
-    from workbench.telemetry.recorder import Recording
-    from workbench.telemetry.runs import find_run
-
-    into = folder / f"{turn}.collection"
     began = perf_counter_ns()
-    subprocess.run(
-        [sys.executable, "-m", "workbench", "run", *inputs, "--into", str(into), "--set", f"encoder.model={model}",
-         "--set", "index.kind=none", "--set", "index.text=no"],
-        capture_output=True, check=True, cwd=REPOSITORY,
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHED, *inputs, "--into", str(folder / f"{turn}.collection"),
+         "--set", f"encoder.model={model}"],
+        capture_output=True, text=True, encoding="utf-8", cwd=REPOSITORY, check=True,
     )
-    run = find_run(str(into))
-    events = json.loads((run / "trace.json").read_text(encoding="utf-8"))["traceEvents"]
-    # A trace counts from its first event; the first snapshot is in it and in the recording, where its clock is whole.
-    first = next(event["ts"] for event in events if event["ph"] == "C" and event["name"] == "ring fill")
-    zero = Recording.load(run).snapshots[0].time_ns - first * 1e3
-
-    def end(stage: str, name: str, last: bool = False) -> float:
-        found = [e["ts"] + e["dur"] for e in events if e["ph"] == "X" and (e["cat"], e["name"]) == (stage, name)]
-        return (zero + found[-1 if last else 0] * 1e3 - began) / 1e9
-
-    def begin(stage: str, name: str) -> float:
-        return (zero + next(e["ts"] for e in events if e["ph"] == "X" and (e["cat"], e["name"]) == (stage, name)) * 1e3
-                - began) / 1e9
-
-    return {
-        "encoder begins": begin("encoder", "starting"), "model loaded": end("encoder", "load model"),
-        "worker begins": begin("worker", "starting"), "first unit read": end("worker", "read"),
-        "first tokens": end("worker", "tokenise"), "first batch": begin("encoder", "forward"),
-        "first vectors": end("encoder", "forward"),
-    }
+    told = json.loads(done.stdout.strip().splitlines()[-1])
+    return {name: (at - began) / 1e9 for name, at in sorted(told.items(), key=lambda item: item[1])}
 
 
 def main() -> None:

@@ -1,13 +1,16 @@
 """Cost growth: time for each chunk and peak memory of all processes with 10 thousand, 100 thousand, a million chunks.
 
-    python benchmarks/growth.py [--sizes 10000 100000 1000000] [--chars 200] [--repeat 1] [--with-indexes]
+    python benchmarks/growth.py [--sizes 10000 100000 1000000] [--chars 200] [--repeat 1] [--unit-rows N]
+        [--with-indexes]
 
 Books (two tables, character offsets) with the simulated encoder, which takes no time: all the cost is the
 pipeline's own. Chunks are drawn evenly from all of the books, so that every size has chunks of like length, and are
 cut to `--chars` characters, so that fixed costs for a chunk weigh more than the tokenizer; above 366,669 the table
 is taken again with offsets moved on. Embedding alone: `µs a chunk` is the time from the first batch to the last
 commit, `CPU µs a chunk` what all processes computed meanwhile (other work on the machine changes it less).
-`growth` compares with the size before. `--with-indexes`: a second run of each size that builds both indexes.
+`growth` compares with the size before. Small inputs are cut into small units, which cost more; `--unit-rows 256`
+gives every size the units of the smallest, so that only their number grows. `--with-indexes`: a second run of each
+size that builds both indexes.
 """
 
 from __future__ import annotations
@@ -47,7 +50,7 @@ def chunk_table(target: Path, rows: int, chars: int, seed: int = 0) -> Path:
     return target
 
 
-def run(folder: Path, chunks: Path, indexes: bool) -> dict[str, float]:
+def run(folder: Path, chunks: Path, indexes: bool, unit_rows: int) -> dict[str, float]:
     """One run: µs of wall and CPU time a chunk while it embeds, tokens a chunk, seconds of indexing, peak bytes."""
     from workbench.core.activity import BUSY, Activity
     from workbench.telemetry.recorder import Recording
@@ -59,6 +62,8 @@ def run(folder: Path, chunks: Path, indexes: bool) -> dict[str, float]:
             sys.executable, "-m", "workbench", "run", "--docs", str(need_data("books", "docs.parquet")),
             "--chunks", str(chunks), "--into", str(into), "--json", "--set", "encoder.engine=simulated",
         ]
+        if unit_rows:
+            command += ["--set", f"source.unit_rows={unit_rows}"]
         if not indexes:
             command += ["--set", "index.kind=none", "--set", "index.text=no"]
         outcome = run_process(command)
@@ -79,6 +84,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--chars", type=int, default=200)
     parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--unit-rows", type=int, default=0, help="rows of a unit; 0: as a run chooses them")
     parser.add_argument("--with-indexes", action="store_true")
     args = parser.parse_args()
     rows: list[list[str]] = []
@@ -86,7 +92,10 @@ def main() -> None:
         folder = Path(temporary)
         tables = {size: chunk_table(folder / f"{size}.parquet", size, args.chars) for size in args.sizes}
         for indexes in (False, True) if args.with_indexes else (False,):
-            found = {size: [run(folder, table, indexes) for _ in range(args.repeat)] for size, table in tables.items()}
+            found = {
+                size: [run(folder, table, indexes, args.unit_rows) for _ in range(args.repeat)]
+                for size, table in tables.items()
+            }
             rows += _rows({size: _median(turns) for size, turns in found.items()}, indexes)
     print_table(["run", "chunks", "µs a chunk", "growth", "CPU µs a chunk", "growth", "tokens a chunk",
                  "indexing, s", "whole, s", "peak memory, MB", "growth"], rows)

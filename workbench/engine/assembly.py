@@ -12,6 +12,7 @@ from workbench.core.errors import RunFailed, UsageError
 from workbench.engine import encoder, worker, writer
 from workbench.engine.child import ChildSpec
 from workbench.engine.children import ChildProcess, end_all
+from workbench.engine.early import EarlyEncoder
 from workbench.engine.flow import Pipeline
 from workbench.engine.ring import RingShape
 from workbench.engine.segment import Segment
@@ -29,10 +30,10 @@ class Assembly:
     pipeline: Pipeline
     board: Board
 
-    def start_encoders(self) -> None:
-        """First, because loading a model takes longest."""
-        for child in self.pipeline.encoders:
-            child.start()
+    def start_encoders(self, early: EarlyEncoder | None = None) -> None:
+        """First, because loading a model takes longest; `early` becomes the first of them."""
+        for number, child in enumerate(self.pipeline.encoders):
+            child.start(early.become(child.spec) if early is not None and number == 0 else None)
 
     def start_rest(self) -> None:
         """Those that have not been started yet."""

@@ -17,6 +17,7 @@ from time import perf_counter
 
 from workbench.core.errors import WorkbenchError
 from workbench.core.run import Failure
+from workbench.engine.libraries import keep_out, limit_threads
 from workbench.engine.segment import Segment, SegmentName
 from workbench.engine.wire import Failed
 from workbench.telemetry.board import Board, BoardRow
@@ -89,9 +90,9 @@ def run_child(spec: ChildSpec, pipe: Connection, body: Body) -> None:
     began = perf_counter()
     if spec.log:
         _redirect_output(Path(spec.log))
-    _keep_out(_FORBIDDEN.get(spec.stage, frozenset()))
+    keep_out(spec.stage)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole console; only the parent acts
-    _limit_threads(spec.threads)
+    limit_threads(spec.threads)
     threading.Thread(target=_leave_with_parent, name="parent watch", daemon=True).start()
     segment = Segment.attach(spec.board)
     board = Board(segment.buffer, spec.board_rows)
@@ -132,30 +133,6 @@ def describe(error: BaseException, stage: str, unit: int | None = None) -> Failu
     )
 
 
-#: What a process must never load: a worker with torch takes 237 MB and on Windows commits a gigabyte, torch and
-#: FAISS together crash on Windows, and pyarrow would load pandas wherever it finds it.
-_FORBIDDEN = {
-    "worker": frozenset({"torch", "transformers", "faiss", "textual", "pandas"}),
-    "encoder": frozenset({"faiss", "textual"}),
-    "writer": frozenset({"torch", "transformers", "textual", "pandas"}),
-}
-
-
-class _KeptOut:
-    """An import finder that knows some packages as missing."""
-
-    def __init__(self, names: frozenset[str]) -> None:
-        self._names = names
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        if name.partition(".")[0] in self._names:
-            raise ModuleNotFoundError(f"{name} is kept out of this process", name=name)
-
-
-def _keep_out(names: frozenset[str]) -> None:
-    sys.meta_path.insert(0, _KeptOut(names))
-
-
 def _redirect_output(log: Path) -> None:
     """Point file descriptors 1 and 2 at the log, for C libraries too."""
     file = log.open("a", encoding="utf-8", errors="replace", buffering=1)
@@ -164,17 +141,6 @@ def _redirect_output(log: Path) -> None:
             stream.flush()
         os.dup2(file.fileno(), number)
     sys.stdout = sys.stderr = file
-
-
-def _limit_threads(threads: int) -> None:
-    """Set before the libraries load: they read these once. One worker is one core."""
-    if threads:
-        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
-            os.environ[name] = str(threads)
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false" if threads == 1 else "true")
-    # Threads that spin long at a barrier take the cores from the workers they wait for; threads that never
-    # spin wake too late for small products. A short spin costs nothing alone and little on a busy machine.
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 def _leave_with_parent() -> None:

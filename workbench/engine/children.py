@@ -60,19 +60,23 @@ class ChildProcess:
     def alive(self) -> bool:
         return self.process is not None and not self.gone and self.process.is_alive()
 
-    def start(self) -> None:
-        """Start the process, or start it again."""
+    def start(self, begun: tuple[BaseProcess, Connection] | None = None) -> None:
+        """Start the process, or start it again; `begun`: one that was told this child's spec and its pipe."""
+        process, ours = begun or self._spawned()
+        if self.process is not None:
+            self.restarts += 1
+        self.process, self.pipe = process, ours
+        self.ready, self.gone, self.leaving = False, False, False
+        self.started = time.perf_counter()
+
+    def _spawned(self) -> tuple[BaseProcess, Connection]:
         ours, theirs = make_pipe()
         process = CONTEXT.Process(
             target=self.entry, args=(self.spec, theirs), name=f"workbench {self.name}", daemon=True
         )
         process.start()
         theirs.close()  # else its end would never show
-        if self.process is not None:
-            self.restarts += 1
-        self.process, self.pipe = process, ours
-        self.ready, self.gone, self.leaving = False, False, False
-        self.started = time.perf_counter()
+        return process, ours
 
     def send(self, message: object) -> bool:
         """Send; False when the process is gone (its end is dealt with elsewhere)."""

@@ -10,6 +10,7 @@ from workbench.core.errors import RunFailed, WorkbenchError
 from workbench.core.run import Failure, LogLine, RunRequest, RunResult
 from workbench.engine.child import describe
 from workbench.engine.children import ChildProcess
+from workbench.engine.early import EarlyEncoder
 from workbench.engine.session import Session
 from workbench.telemetry.snapshot import RunFacts, Snapshot
 
@@ -23,12 +24,17 @@ class Run:
     All methods return at once, except `wait`. `snapshot` is None until the processes are up.
     """
 
-    def __init__(self, request: RunRequest, listener: Callable[[Event], None] | None = None) -> None:
-        """`listener` is called with every event, in the run's thread; it must return at once."""
+    def __init__(
+        self, request: RunRequest, listener: Callable[[Event], None] | None = None, early: EarlyEncoder | None = None
+    ) -> None:
+        """`listener` is called with every event, in the run's thread; it must return at once.
+
+        `early`: an encoder process begun before (`engine.early`); the run ends it if it needs none.
+        """
         self.request = request
         self.events: deque[Event] = deque(maxlen=_KEPT)
         self._listener = listener
-        self._session = Session(request, self._tell)
+        self._session = Session(request, self._tell, early)
         self._done = threading.Event()
         self._result: RunResult | None = None
         self._error: BaseException | None = None

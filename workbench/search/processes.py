@@ -90,7 +90,7 @@ def searcher_main(spec: SearcherSpec, pipe: Connection) -> None:
 def _serve(spec: ProcessSpec, pipe: Connection, opener: Opener) -> None:
     """Body of a search process. Errors travel home as data; the process leaves with its parent."""
     from workbench.engine.child import _leave_with_parent as leave_with_parent
-    from workbench.engine.child import _limit_threads as limit_threads
+    from workbench.engine.libraries import limit_threads
     from workbench.engine.child import _redirect_output as redirect_output
 
     began = perf_counter()
