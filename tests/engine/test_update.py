@@ -12,6 +12,8 @@ import pytest
 
 from tests.engine import harness
 from workbench.collection.reader import Collection
+from workbench.collection.repair import repair
+from workbench.collection.verify import verify
 from workbench.core.errors import UsageError
 from workbench.core.profile import SourceSection
 from workbench.core.run import RunRequest, RunResult
@@ -130,6 +132,40 @@ def test_a_limit_on_a_table_throws_nothing_away(tmp_path):
     before = rows(tmp_path / "c")
     limited = run(replace(asked(tmp_path, file, "c"), limit=5))
     assert (limited.tokens, limited.removed) == (0, 0) and rows(tmp_path / "c") == before
+
+
+@pytest.mark.parametrize("updated", [False, True])
+def test_units_that_repair_took_out_are_embedded_again_and_nothing_else(tmp_path, notes, updated):
+    run(asked(tmp_path, notes, "c"))
+    if updated:
+        (notes / "e.md").write_text(f"# e\n\n{paragraphs('e', 3)}", encoding="utf-8")
+        run(asked(tmp_path, notes, "c"))
+    before = rows(tmp_path / "c")
+    victim = sorted((tmp_path / "c" / "shards").glob("*.arrow"))[0]
+    victim.write_bytes(victim.read_bytes()[:-9])
+    repair(tmp_path / "c", verify(tmp_path / "c"), drop=True)
+    left = rows(tmp_path / "c")
+    again = run(asked(tmp_path, notes, "c"))
+    assert again.chunks == len(before) - len(left) > 0
+    assert rows(tmp_path / "c") == before
+    assert run(asked(tmp_path, notes, "c")).chunks == 0
+
+
+@pytest.mark.parametrize("mended", [False, True])
+def test_a_damaged_note_on_the_input_costs_no_embedding(tmp_path, notes, mended):
+    run(asked(tmp_path, notes, "c"))
+    (notes / "e.md").write_text(f"# e\n\n{paragraphs('e', 3)}", encoding="utf-8")
+    run(asked(tmp_path, notes, "c"))
+    before = rows(tmp_path / "c")
+    file = max((tmp_path / "c" / "input").iterdir())  # older ones are kept for readers
+    file.write_bytes(file.read_bytes()[:-4] + b"....")
+    if mended:
+        (problem,) = verify(tmp_path / "c").problems
+        assert problem.kind == "derived" and "reads the whole input" in problem.remedy
+        repair(tmp_path / "c", verify(tmp_path / "c"))
+        assert verify(tmp_path / "c").whole
+    again = run(asked(tmp_path, notes, "c"))
+    assert (again.outcome, again.chunks, again.tokens) == ("done", 0, 0) and rows(tmp_path / "c") == before
 
 
 def test_removals_alone_need_no_encoder(tmp_path, notes):

@@ -14,7 +14,7 @@ import json
 from bisect import bisect_left
 from collections.abc import Collection as Some
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from workbench.collection.manifest import Derived, FileEntry, Manifest
+from workbench.collection.manifest import Derived, Fact, FileEntry, Manifest
 from workbench.collection.reader import Collection
 from workbench.collection.shards import CONTENT_HASH, Floats
 from workbench.collection.store import INPUT, Store
@@ -65,17 +65,26 @@ def fingerprint(value: object) -> str:
 
 
 def read_state(store: Store, manifest: Manifest) -> InputState | None:
-    """The input that the collection was last complete for; None when that is not known."""
+    """The input that the collection was last complete for; None when that is not known.
+
+    Of a damaged file only what the manifest knows is left: then every row is compared.
+    """
     part = manifest.derivative(ROLE)
     if part is None or not part.files:
         return None
     try:
         data = store.path(part.files[0]).read_bytes()
-        if hashlib.sha256(data).hexdigest() != part.files[0].sha256:
-            return None  # then everything is compared row by row
-        return InputState(**json.loads(data))
+        if hashlib.sha256(data).hexdigest() == part.files[0].sha256:
+            return InputState(**json.loads(data))
     except (OSError, ValueError, TypeError):
-        return None
+        data = b""
+    place, how = part.facts.get("place"), part.facts.get("how")
+    return InputState("", place, how, {}) if isinstance(place, str) and isinstance(how, str) else None
+
+
+def incomplete(state: InputState) -> InputState:
+    """The same of a collection that lacks rows: the next run compares the whole input with it."""
+    return replace(state, identity="", documents={})
 
 
 def state_part(store: Store, manifest: Manifest, state: InputState) -> Derived:
@@ -87,7 +96,10 @@ def state_part(store: Store, manifest: Manifest, state: InputState) -> Derived:
     name = f"{INPUT}/{manifest.number + 1:08d}.json"
     entry = FileEntry(name, *store.disk.write(store.root / name, lambda file: file.write(data)))
     store.disk.sync_folder(folder)
-    return Derived(ROLE, (entry,), (), {"identity": state.identity, "documents": len(state.documents)})
+    facts: dict[str, Fact] = {
+        "identity": state.identity, "documents": len(state.documents), "place": state.place, "how": state.how,
+    }
+    return Derived(ROLE, (entry,), (), facts)
 
 
 # ── the parent: what is known ────────────────────────────────────────────────────────────────────

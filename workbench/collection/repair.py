@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
-from workbench.collection import text_build
+from workbench.collection import changes, text_build
 from workbench.collection.growth import now
 from workbench.collection.lock import WriterLock
 from workbench.collection.store import Store
@@ -42,9 +42,9 @@ def repair(path: Path, report: Report, *, drop: bool = False) -> list[str]:
                 store.disk.remove(path / problem.file)
                 done.append(f"removed {problem.file}")
         writer = CollectionWriter(store, manifest, None)
-        done += _drop_units(writer, report) if drop else []
+        done += _drop_units(store, writer, report) if drop else []
         if drop or not any(problem.kind == "shard" for problem in report.problems):
-            done += _rebuild(writer, report)
+            done += _rebuild(store, writer, report)
         else:
             done.append("left the damaged units alone (--drop takes them out), and so the indexes built from them")
         return done
@@ -52,30 +52,43 @@ def repair(path: Path, report: Report, *, drop: bool = False) -> list[str]:
         lock.release()
 
 
-def _drop_units(writer: CollectionWriter, report: Report) -> list[str]:
+def _drop_units(store: Store, writer: CollectionWriter, report: Report) -> list[str]:
     units: dict[int, set[int]] = defaultdict(set)
     for problem in report.problems:
         if problem.unit is not None:
             units[problem.unit[0]].add(problem.unit[1])
+    if units:
+        _forget_input(store, writer)  # first, so that no run takes the collection for complete
     dropped = sum(writer.drop_units(numbers, source) for source, numbers in units.items())
     return [f"took {dropped} damaged units out; the next run embeds them again"] if dropped else []
 
 
-def _rebuild(writer: CollectionWriter, report: Report) -> list[str]:
+def _forget_input(store: Store, writer: CollectionWriter) -> None:
+    """The next run compares the whole input with what is there."""
+    state = changes.read_state(store, writer.manifest)
+    if state is None:
+        writer.drop_derived(changes.ROLE)
+    else:
+        writer.put_derived(changes.state_part(store, writer.manifest, changes.incomplete(state)))
+
+
+def _rebuild(store: Store, writer: CollectionWriter, report: Report) -> list[str]:
     bad = {problem.file for problem in report.problems if problem.kind == "derived"}
     done = []
     for part in writer.manifest.derived:
         names = {entry.name for entry in part.files}
         if not bad & (names | {name.rpartition("/")[0] for name in names}):  # a file, or the whole folder
             continue
+        if part.role == changes.ROLE:
+            _forget_input(store, writer)
+            done.append("noted that the input is not known; the next run reads all of it, and embeds only what is new")
+            continue
         writer.drop_derived(part.role)
         if part.role == "ann":
             rescore, effort = (int(part.facts.get(f"asked_{name}") or 0) for name in ("rescore", "effort"))
             writer.build_index(str(part.facts["kind"]), rescore=rescore, nprobe=effort)
             done.append("built the FAISS index again")
-        elif part.role == "text":
+        else:
             text_build.update(writer)
             done.append("built the text index again")
-        else:
-            done.append("dropped the damaged notes on the input; the next run reads all of it, and embeds what is new")
     return done

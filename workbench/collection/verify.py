@@ -30,7 +30,7 @@ _SLACK = 0.1
 _REMEDIES = {
     "ann": "`verify --repair` builds the FAISS index again from the shards, without embedding",
     "text": "`verify --repair` builds the text index again from the shards, without embedding",
-    "input": "`verify --repair` drops it; the next run then reads the whole input, and embeds only what is new",
+    "input": "`verify --repair` writes it anew; the next run then reads the whole input, and embeds only what is new",
 }
 
 Progress = Callable[[str, int, int], None]
