@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import chain
+from functools import cache, cached_property
 from pathlib import Path
+from struct import Struct
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -113,7 +113,8 @@ class Tokeniser:
                 batch = [prefix + text for text in batch]
             rows = self._encode(batch)
             lengths.extend(map(len, rows))
-            ids.append(np.fromiter(chain.from_iterable(rows), np.int32, sum(map(len, rows))))
+            # `struct` turns lists of numbers into bytes in half the time that NumPy takes for it.
+            ids.append(np.frombuffer(b"".join([_packer(len(row)).pack(*row) for row in rows]), np.int32))
         flat = np.concatenate(ids) if ids else np.zeros(0, np.int32)
         return Tokens(flat, np.asarray(lengths, np.int32))
 
@@ -208,6 +209,11 @@ class Tokeniser:
             self._tokenizer.enable_truncation(self._max_tokens, direction=self._side)
         else:
             self._tokenizer.no_truncation()
+
+
+@cache
+def _packer(numbers: int) -> Struct:
+    return Struct(f"{numbers}i")
 
 
 def _load(file: Path) -> Tokenizer:
