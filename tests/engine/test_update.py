@@ -132,6 +132,17 @@ def test_a_limit_on_a_table_throws_nothing_away(tmp_path):
     before = rows(tmp_path / "c")
     limited = run(replace(asked(tmp_path, file, "c"), limit=5))
     assert (limited.tokens, limited.removed) == (0, 0) and rows(tmp_path / "c") == before
+    again = run(replace(asked(tmp_path, file, "c"), limit=3))  # still knows what else it holds
+    assert (again.tokens, again.removed) == (0, 0) and rows(tmp_path / "c") == before
+
+
+def test_the_same_limit_with_a_changed_table_deletes_what_is_gone(tmp_path):
+    file = tmp_path / "t.jsonl"
+    for first in ("r0", "new"):
+        lines = [json.dumps({"id": first if n == 0 else f"r{n}", "text": f"row number {n}"}) for n in range(9)]
+        file.write_text("\n".join(lines), encoding="utf-8")
+        run(replace(asked(tmp_path, file, "c"), limit=5))
+    assert sorted(rows(tmp_path / "c")) == ["new", "r1", "r2", "r3", "r4"]
 
 
 @pytest.mark.parametrize("updated", [False, True])

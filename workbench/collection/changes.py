@@ -50,12 +50,14 @@ class InputState:
     Attributes:
         identity: fingerprint of its content. place: of where it is. how: of the settings it was read with.
         documents: doc_id → fingerprint, for sources that can tell; else empty.
+        limit: how many of its rows or documents the collection may hold; 0 = all.
     """
 
     identity: str
     place: str
     how: str
     documents: Mapping[str, str]
+    limit: int = 0
 
 
 def fingerprint(value: object) -> str:
@@ -89,7 +91,8 @@ def incomplete(state: InputState) -> InputState:
 
 def state_part(store: Store, manifest: Manifest, state: InputState) -> Derived:
     """The entry for the manifest that remembers an input; its file is flushed."""
-    fields = {"identity": state.identity, "place": state.place, "how": state.how, "documents": dict(state.documents)}
+    fields = {name: getattr(state, name) for name in ("identity", "place", "how", "limit")}
+    fields["documents"] = dict(state.documents)
     data = json.dumps(fields, ensure_ascii=True).encode("ascii")
     folder = store.root / INPUT
     folder.mkdir(exist_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ class Update:
         whole: the plan of the whole input. plan: only what may have changed; no units: only removals.
         touched: documents whose rows are compared, changed and removed ones; None = all.
         state: to be remembered when the run is complete. number: of the manifest it began with.
-        limited: a limit that the collection was not made with: what lies beyond it is not gone from the input.
+        limited: a lower limit than the collection was made with: what lies beyond it is not gone from the input.
     """
 
     whole: Plan
@@ -57,7 +57,7 @@ def input_state(spec: SourceSpec, plan: Plan) -> InputState:
     """What is remembered of an input."""
     place = [spec.kind, *(os.path.normcase(path) for path in (*spec.paths, spec.docs))]
     how = [astuple(spec.columns), spec.limit, spec.chunk_tokens, spec.overlap_tokens]
-    return InputState(fingerprint(plan.identity), fingerprint(place), fingerprint(how), plan.documents)
+    return InputState(fingerprint(plan.identity), fingerprint(place), fingerprint(how), plan.documents, spec.limit)
 
 
 def find_update(into: Path, spec: SourceSpec, source: Source, plan: Plan) -> Update | Manifest | None:
@@ -74,7 +74,10 @@ def find_update(into: Path, spec: SourceSpec, source: Source, plan: Plan) -> Upd
         return None
     if (known.identity, known.how) == (now.identity, now.how):
         return manifest
-    reduced, touched, limited = plan, None, spec.limit > 0 and known.how != now.how
+    reduced, touched = plan, None
+    limited = spec.limit > 0 and (known.limit == 0 or known.limit > spec.limit)
+    if limited:
+        now = replace(now, limit=known.limit)
     if limited and now.documents:
         touched = frozenset(now.documents)
     elif known.how == now.how and known.documents and now.documents:
