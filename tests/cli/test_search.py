@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -68,7 +69,7 @@ def test_a_batch_is_answered_in_one_object(search, tmp_path):
 
 
 @pytest.mark.parametrize(("words", "said"), [
-    ((), "the query is empty"), (("x", "-k", "0"), "is not a number of hits"),
+    ((), "the query is empty"), (("x", "-k", "0"), "is not a whole number"),
     (("x", "--where", "a ="), "  a =\n     ^"),
     (("x", "--where", "nope = 1"), "The fields are: chunk_id"), (("x", "--batch", "f"), "a query and --batch"),
 ])
@@ -97,6 +98,12 @@ def test_a_mark_over_the_end_of_a_line_is_closed_and_opened_again():
     hit = Hit(1, 1.0, "c", "d", "", "", "", {}, "", "", 0, snippet="one two three", marks=((4, 13),))
     lines = _marked(hit).replace("two ", "two\n").split("\n")
     assert [_painted(line, colour=False) for line in _balanced(lines)] == ["one *two*", "*three*"]
+
+
+def test_of_several_collections_each_hit_says_its_own(search, place, tmp_path):
+    other = shutil.copytree(place[0], tmp_path / "other")
+    _, out, _ = search("zlib data", "-k", "2", "--mode", "lexical", "--in", str(other), "--all")
+    assert "notes/0.md:2  in other" in out and "notes/0.md:2  in c" in out
 
 
 def test_eval_gives_the_fixed_keys_and_compares(search, tmp_path):

@@ -167,20 +167,22 @@ def _print(args: argparse.Namespace, named: Sequence[tuple[str, str]], answers: 
             print(f"── {name}: {_plain(text)}")
         for note in answer.notes:
             print(f"note: {note}", file=sys.stderr)
-        print("\n\n".join(_lines(hit, answer.hits[0].score, colour=colour) for hit in answer) or "nothing found")
+        several = len(args.collections or ()) > 1
+        hits = (_lines(hit, answer.hits[0].score, colour=colour, several=several) for hit in answer)
+        print("\n\n".join(hits) or "nothing found")
         if args.batch is not None:
             print()
 
 
-def _lines(hit: Hit, best: float, *, colour: bool) -> str:
-    """A hit for people: rank, bar and score, title, place, the sentences that match."""
+def _lines(hit: Hit, best: float, *, colour: bool, several: bool = False) -> str:
+    """A hit for people: rank, bar and score, title, place (and which of several collections), the sentences."""
     width = max(40, min(shutil.get_terminal_size((100, 24)).columns, 120))
     share = max(0.0, min(1.0, hit.score / best)) if best > 0 else 0.0
     full = round(share * _BAR)
     bar = ("█" * full).ljust(_BAR, "░")
     title = _plain(hit.title or hit.chunk_id)
     head = textwrap.shorten(f"{hit.rank:>2}. {bar} {hit.score:.3f}  {title}", width, placeholder="…")
-    lines = [head, _plain(hit.place)]
+    lines = [head, _plain(hit.place) + (f"  in {Path(hit.collection).name}" if several else "")]
     lines += textwrap.wrap(_plain(" ".join(hit.before)), width - 6, initial_indent="↑ ") if hit.before else []
     snippet = textwrap.wrap(_plain(_marked(hit)), width - 4)
     lines += [_painted(line, colour=colour) for line in _balanced(snippet)]
@@ -224,7 +226,7 @@ def _plain(text: str) -> str:
 def _count(text: str) -> int:
     number = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of hits (1 or more)")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 1 or more")
     return number
 
 
