@@ -95,6 +95,7 @@ def test_chunks_of_equal_content_are_folded_and_still_k_come_back(tmp_path, make
     assert folded[0].duplicates == ("c1", "c2", "c3", "c4")
     everything = searcher.answer(Query("again and again", k=10, vector=vector))
     assert len(everything) == 10  # more than are distinct: the others fill up
+    assert not any(hit.duplicates for hit in everything)  # and are not named a second time
     plain = searcher.answer(Query("again and again", k=3, vector=vector, fold=False))
     assert {hit.text for hit in plain} == {"again and again"}
 

@@ -58,7 +58,8 @@ class TextIndex:
         for entry in part.files:
             path = collection.path / entry.name
             if not path.is_file():
-                raise CollectionDamaged("the text index is missing", where=str(path.parent), remedy=REBUILD)
+                gone = path if path.parent.is_dir() else path.parent
+                raise CollectionDamaged("the text index is missing", where=str(gone), remedy=REBUILD)
             if path.stat().st_size != entry.size:
                 raise CollectionDamaged("the text index is damaged", where=str(path), remedy=REBUILD)
         try:

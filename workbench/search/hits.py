@@ -75,11 +75,12 @@ class Hits:
     def choose(self, found: Sequence[Found], k: int, *, fold: bool) -> Choice:
         """k of what was found, read; with `fold` one for each content, as far as there are enough.
 
-        When fewer than k are distinct the best of the others fill up: with k matches there are k hits.
+        When fewer than k are distinct the best of the others fill up, and are not folded: with k matches there are
+        k hits.
         """
         choice = Choice([], {}, {}, 0)
         first: dict[object, Found] = {}
-        doubles: list[Found] = []
+        doubles: list[tuple[Found, Found]] = []
         place = 0
         while len(first) < k and place < len(found):
             block = found[place : place + k - len(first)]
@@ -90,10 +91,13 @@ class Hits:
                 content = (row.get(CONTENT_HASH) or (row.get("title"), row.get("text"))) if fold else one.key
                 same = first.setdefault(content, one)
                 if same is not one:
-                    doubles.append(one)
-                    choice.folded.setdefault(same.key, []).append(str(row.get("chunk_id")))
+                    doubles.append((one, same))
         choice.distinct = len(first)
-        choice.chosen = sorted([*first.values(), *doubles[: k - len(first)]], key=lambda one: -one.row.score)
+        left = k - len(first)
+        for one, same in doubles[left:]:
+            choice.folded.setdefault(same.key, []).append(str(choice.rows[one.key].get("chunk_id")))
+        shown = [*first.values(), *(one for one, _ in doubles[:left])]
+        choice.chosen = sorted(shown, key=lambda one: -one.row.score)
         return choice
 
     def of(self, choice: Choice, words: str, neighbours: int) -> list[Hit]:
