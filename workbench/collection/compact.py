@@ -18,6 +18,9 @@ from workbench.collection.store import SHARDS, Store
 from workbench.core.apart import Progress
 from workbench.core.errors import RunFailed
 
+#: Parquet's name of a compression, ours.
+_COMPRESSION = {"LZ4": "lz4", "ZSTD": "zstd", "UNCOMPRESSED": "none"}
+
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
@@ -67,12 +70,12 @@ def _without_deleted(store: Store, collection: Collection, place: int, number: i
         chunks, vectors = Path(f"{stem}.chunks.parquet"), Path(f"{stem}.vectors.arrow")
         try:
             with pq.ParquetFile(store.path(shard.chunks)) as file:
-                codec = file.metadata.row_group(0).column(0).compression if file.metadata.num_row_groups else "ZSTD"
+                codec = file.metadata.row_group(0).column(0).compression if file.metadata.num_row_groups else "LZ4"
                 table = file.read().filter(pa.array(keep))
         except pa.ArrowException as error:
             where = str(store.path(shard.chunks))
             raise RunFailed(f"cannot be read: {error}", where=where, remedy="`verify` says what to do") from error
-        write_chunks(table, store.root / chunks, "zstd" if codec == "ZSTD" else "none")
+        write_chunks(table, store.root / chunks, _COMPRESSION[codec])
         store.disk.sync_file(store.root / chunks)
         stored = collection.vectors(place)[keep]
         size, digest = store.disk.write(store.root / vectors, lambda file: write_vectors(stored, file))

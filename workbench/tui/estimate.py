@@ -23,8 +23,8 @@ _ROWS = 200
 _SECONDS = 2.5
 #: Bytes of text per token where nothing was tokenised (English prose with a word-piece vocabulary: 4 to 5).
 _BYTES_PER_TOKEN = 4.4
-#: Compressed text on disk per byte of text (zstd, level 3, prose).
-_COMPRESSED = 0.4
+#: Text on disk per byte of text (prose, in row groups of a shard).
+_COMPRESSED = {"lz4": 0.6, "zstd": 0.4, "none": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,8 @@ def _sum_up(
 
     tokens = round(rows * per_row) if rows is not None and per_row else round(nbytes / _BYTES_PER_TOKEN)
     width = 2 if setting.request.profile.collection.vectors == "float16" else 4
-    disk = None if rows is None else round(1.15 * rows * setting.model.dim * width + _COMPRESSED * nbytes)
+    text = _COMPRESSED[setting.request.profile.collection.compression] * nbytes
+    disk = None if rows is None else round(1.15 * rows * setting.model.dim * width + text)
     rate = last_rate(setting.model.name)
     there = _there(setting)
     remaining = tokens * (1.0 - min(1.0, there / rows)) if rows else tokens
