@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from workbench.collection.chunk_files import ChunkFiles
 from workbench.collection.manifest import Manifest, ShardEntry, decode_current
 from workbench.collection.shards import Floats, map_vectors
 from workbench.collection.store import CURRENT, Store
-from workbench.collection.tables import columns_to_name, concat, readable_columns, unified
+from workbench.collection.tables import concat, readable_columns, unified
 from workbench.core.errors import RunFailed
 
-#: Parquet files kept open; each holds a footer of a few KB.
-_OPEN_FILES = 64
+_FEW = 100  # rows of hits
 
 
 class ShardUnreadable(RunFailed):
@@ -54,7 +53,7 @@ class Collection:
         self.starts: NDArray[np.int64] = np.cumsum([0, *(s.rows for s in self.shards)], dtype=np.int64)
         self._vectors: dict[int, Floats] = {}
         self._deleted: dict[int, NDArray[np.uint32]] = {}
-        self._files: OrderedDict[int, tuple[pq.ParquetFile, NDArray[np.int64]]] = OrderedDict()
+        self._files = ChunkFiles(lambda shard: store.path(self.shards[shard].chunks), self.unreadable)
         self._lock = threading.Lock()
 
     @classmethod
@@ -167,13 +166,15 @@ class Collection:
         parts: list[pa.Table] = []
         order: list[NDArray[np.intp]] = []
         for shard, places, rows in self._by_shard(wanted):
-            groups = self._group_starts(shard)
+            groups = self._files.starts(shard)
             group_of = np.searchsorted(groups, rows, side="right") - 1
-            for group in np.unique(group_of):
-                inside = np.flatnonzero(group_of == group)
-                table = self._read_group(shard, int(group), columns)
-                parts.append(table.take(pa.array(rows[inside] - groups[group])))
-                order.append(places[inside])
+            edges = [0, *(np.flatnonzero(np.diff(group_of)) + 1).tolist(), len(rows)]
+            for begin, end in pairwise(edges):
+                group = int(group_of[begin])
+                table, inside = self._files.read_group(shard, group, columns), rows[begin:end] - groups[group]
+                one = len(inside) == 1 and len(wanted) <= _FEW  # a slice keeps its row group, but takes no time
+                parts.append(table.slice(int(inside[0]), 1) if one else table.take(pa.array(inside)))
+                order.append(places[begin:end])
         if not parts:
             return self.schema(columns).empty_table()
         back = np.argsort(np.concatenate(order), kind="stable")
@@ -191,16 +192,14 @@ class Collection:
 
     def schema(self, columns: Sequence[str] | None = None) -> pa.Schema:
         """Schema of the chunk rows of all shards together."""
-        found = [self._schema_of(position) for position in range(len(self.shards))]
+        found = [self._files.schema(position) for position in range(len(self.shards))]
         whole = unified(found)
         return whole if columns is None else pa.schema([whole.field(name) for name in columns])
 
     def close(self) -> None:
         """Close files and drop maps; Windows removes nothing that is open."""
+        self._files.close()
         with self._lock:
-            for file, _ in self._files.values():
-                file.close()
-            self._files.clear()
             self._vectors.clear()
 
     def __enter__(self) -> Collection:
@@ -251,41 +250,6 @@ class Collection:
         for shard in np.flatnonzero(np.diff(edges)).tolist():
             part = slice(edges[shard], edges[shard + 1])
             yield shard, order[part], ascending[part] - self.starts[shard]
-
-    def _file(self, shard: int) -> tuple[pq.ParquetFile, NDArray[np.int64]]:
-        """The open parquet file of a shard and the first row of each row group; call under the lock."""
-        if shard in self._files:
-            self._files.move_to_end(shard)
-            return self._files[shard]
-        # Reading ahead is for disks far away; here it costs a third of a row group's time.
-        file = pq.ParquetFile(self._store.path(self.shards[shard].chunks), pre_buffer=False)
-        metadata = file.metadata
-        sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
-        self._files[shard] = file, np.cumsum([0, *sizes], dtype=np.int64)[: len(sizes)]
-        if len(self._files) > _OPEN_FILES:
-            self._files.popitem(last=False)[1][0].close()
-        return self._files[shard]
-
-    def _group_starts(self, shard: int) -> NDArray[np.int64]:
-        return self._with_file(shard, lambda file, starts: starts)  # type: ignore[no-any-return]
-
-    def _schema_of(self, shard: int) -> pa.Schema:
-        return self._with_file(shard, lambda file, starts: file.schema_arrow)
-
-    def _read_group(self, shard: int, group: int, columns: Sequence[str] | None) -> pa.Table:
-        return self._with_file(
-            shard,
-            lambda file, starts: file.read_row_group(
-                group, columns=columns_to_name(columns, file.schema_arrow), use_threads=False
-            ),
-        )
-
-    def _with_file(self, shard: int, action: Any) -> Any:
-        try:
-            with self._lock:
-                return action(*self._file(shard))
-        except (OSError, pa.ArrowException) as error:
-            raise self.unreadable(shard, self._store.path(self.shards[shard].chunks), error) from error
 
 
 def comparable(vectors: NDArray[np.float32], metric: str) -> NDArray[np.float32]:
