@@ -14,6 +14,7 @@ Latency is that of one query with ten whole hits, in the search process, one thr
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import subprocess
 import sys
@@ -95,6 +96,7 @@ def _opening(path: Path) -> None:
 
 def _latency(path: Path, texts: list[str]) -> None:
     searcher = Searcher([path], threads=1)
+    gc.freeze()  # as the search process does
     part = searcher._parts[0]
     collection = part.collection
     vectors = _near(collection, len(texts))

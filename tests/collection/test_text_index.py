@@ -72,10 +72,10 @@ def test_scores_fall_and_equal_those_of_single_rows(path):
     assert index.scores("ship sea", np.array([7])) == pytest.approx([0.0])
 
 
-@pytest.mark.parametrize("by_key", [0, 1000])
-def test_a_filter_acts_before_the_search(path, monkeypatch, by_key):
+@pytest.mark.parametrize("hits_per_key", [0, 1_000_000])
+def test_a_filter_acts_before_the_search(path, monkeypatch, hits_per_key):
     """Both ways: looking rows up by key, and asking for more hits until there are enough."""
-    monkeypatch.setattr("workbench.collection.text_index._BY_KEY", by_key)
+    monkeypatch.setattr("workbench.collection.text_index._HITS_PER_KEY", hits_per_key)
     build(path)
     allowed = np.zeros(len(TEXTS), np.bool_)
     allowed[[2, 7]] = True

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.search.snippets import LENGTH, Snippets
+from workbench.search.snippets import LENGTH, Snippets, Stems
 
 
 def stem(text: str) -> list[str]:
@@ -11,7 +11,7 @@ def stem(text: str) -> list[str]:
 
 
 def marked(text: str, words: list[str], **weights: float) -> tuple[str, list[str]]:
-    snippet = Snippets(words, weights, stem).of(text)
+    snippet = Snippets(words, weights, Stems(stem)).of(text)
     return snippet.text, [snippet.text[a:b] for a, b in snippet.marks]
 
 
@@ -45,9 +45,23 @@ def test_a_long_sentence_is_cut_around_its_match():
 
 @given(st.text(max_size=900), st.lists(st.text(min_size=1, max_size=4), max_size=4))
 def test_marks_lie_inside_the_snippet_and_do_not_overlap(text, words):
-    snippet = Snippets(words, {}, stem).of(text)
+    snippet = Snippets(words, {}, Stems(stem)).of(text)
     assert snippet.text in text
     ends = [0]
     for begin, end in snippet.marks:
         assert ends[-1] <= begin < end <= len(snippet.text)
         ends.append(end)
+
+
+def test_words_are_learnt_once_and_all_their_forms_are_marked():
+    asked = []
+
+    def counted(text: str) -> list[str]:
+        asked.append(text)
+        return stem(text)
+
+    stems = Stems(counted)
+    assert Snippets(["whale"], {}, stems).of("A whale, two Whales.").marks
+    snippet = Snippets(["whale"], {}, stems).of("Two Whales, a whale.")
+    assert [snippet.text[a:b] for a, b in snippet.marks] == ["Whales", "whale"]
+    assert len(asked) == 2 and set(asked[1].split()) == {"a", "Two"}

@@ -24,10 +24,10 @@ from workbench.text.words import spread
 ROLE, FOLDER = "text", "text"
 #: Changes when words are made in another way, so that an older index is built anew.
 ANALYSER = "pairs+simple+lower+fold+english:1"
-#: Up to so many allowed rows are looked up by key; more are found by asking for more hits and leaving out the rest
-#: (measured on 350,000 chunks: 20 ms either way at about 1,000).
-_BY_KEY = 1_000
-_OVERSHOOT = 1.5
+#: Few allowed rows are looked up by key; more are found by asking for more hits and leaving out the rest. Looking up
+#: a row takes as long as going through so many hits (measured on 350,000 chunks).
+_HITS_PER_KEY = 20
+_OVERSHOOT = 1.3
 _LONGEST_WORD = 64  # bytes
 
 Keys = NDArray[np.uint64]
@@ -35,10 +35,18 @@ Keys = NDArray[np.uint64]
 
 @dataclass(frozen=True, slots=True)
 class Lexical:
-    """Rows that a lexical search found, best first: BM25 scores float32 [n] and ordinals int64 [n]."""
+    """Rows that a lexical search found, best first: BM25 scores float32 [n] and ordinals int64 [n].
+
+    `complete`: no other row that may be found has any of the words.
+    """
 
     scores: NDArray[np.float32]
     ordinals: NDArray[np.int64]
+    complete: bool = False
+
+    def cut(self, k: int) -> Lexical:
+        """The best k of them."""
+        return Lexical(self.scores[:k], self.ordinals[:k], self.complete and len(self.ordinals) <= k)
 
 
 def is_current(manifest: Manifest) -> bool:
@@ -89,7 +97,9 @@ class TextIndex:
         found = {word: self._searcher.doc_freq("body", word) for word in dict.fromkeys(words)}
         return {word: math.log(1 + (count - n + 0.5) / (n + 0.5)) for word, n in found.items()}
 
-    def search(self, text: str, k: int, allowed: NDArray[np.bool_] | None = None) -> Lexical:
+    def search(
+        self, text: str, k: int, allowed: NDArray[np.bool_] | None = None, *, enough: int | None = None
+    ) -> Lexical:
         """The best k rows by BM25 (k1 = 1.2, b = 0.75).
 
         Words in more than half of all chunks are left out unless there are no others: their weight in the
@@ -97,20 +107,23 @@ class TextIndex:
 
         Args:
             allowed: [ordinals] rows that may be found; None = all.
+            enough: under a filter fewer than k, but not fewer than this, may be returned, and more than k where
+                they had to be looked at anyway; None = k.
         """
         query = self._query(text)
         if query is None or (allowed is not None and not allowed.any()):
-            return Lexical(np.zeros(0, np.float32), np.zeros(0, np.int64))
+            return Lexical(np.zeros(0, np.float32), np.zeros(0, np.int64), complete=True)
         if allowed is None:
-            return self._top(query, k, None, k)
+            return self._top(query, None, k)
         ordinals = np.flatnonzero(allowed)
-        if len(ordinals) <= _BY_KEY:
-            return self._top(self._among(query, ordinals), k, allowed, len(ordinals))
         limit = math.ceil(k * _OVERSHOOT * len(allowed) / len(ordinals))
+        if len(ordinals) * _HITS_PER_KEY <= limit:
+            every = self._top(self._among(query, ordinals), allowed, len(ordinals) + 1)
+            return every.cut(k) if enough is None else every
         while True:
-            found = self._top(query, k, allowed, min(limit, self.rows))
-            if len(found.ordinals) >= k or limit >= self.rows:
-                return found
+            found = self._top(query, allowed, limit)
+            if found.complete or len(found.ordinals) >= (k if enough is None else enough):
+                return found.cut(k)
             limit *= 4
 
     def scores(self, text: str, ordinals: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -119,7 +132,7 @@ class TextIndex:
         query = self._query(text)
         if query is None or not len(ordinals):
             return found
-        hits = self._top(self._among(query, ordinals), len(ordinals), None, len(ordinals))
+        hits = self._top(self._among(query, ordinals), None, len(ordinals))
         place = {int(ordinal): score for ordinal, score in zip(hits.ordinals, hits.scores, strict=True)}
         return np.array([place.get(int(ordinal), 0.0) for ordinal in ordinals], np.float32)
 
@@ -148,15 +161,19 @@ class TextIndex:
         must = tantivy.Occur.Must
         return tantivy.Query.boolean_query([(must, tantivy.Query.const_score_query(chosen, 0.0)), (must, query)])
 
-    def _top(self, query: Any, k: int, allowed: NDArray[np.bool_] | None, limit: int) -> Lexical:
+    def _top(self, query: Any, allowed: NDArray[np.bool_] | None, limit: int) -> Lexical:
+        """The allowed ones among the best `limit` rows."""
         hits = self._searcher.search(query, max(1, limit), count=False).hits
-        scores = np.array([score for score, _ in hits], np.float32)
-        keys = self._searcher.fast_field_values("key", [address for _, address in hits]) if hits else []
-        ordinals = self._ordinals(np.array(keys, np.uint64))
+        if not hits:
+            return Lexical(np.zeros(0, np.float32), np.zeros(0, np.int64), complete=True)
+        found, addresses = zip(*hits, strict=True)
+        scores = np.fromiter(found, np.float32, len(found))
+        keys = self._searcher.fast_field_values("key", list(addresses))
+        ordinals = self._ordinals(np.fromiter(keys, np.uint64, len(keys)))
         keep = ordinals >= 0
         if allowed is not None:
             keep[keep] = allowed[ordinals[keep]]
-        return Lexical(scores[keep][:k], ordinals[keep][:k])
+        return Lexical(scores[keep], ordinals[keep], complete=len(hits) < limit)
 
     def _ordinals(self, keys: Keys) -> NDArray[np.int64]:
         """Ordinals of keys, −1 for rows of shards the collection does not hold (any more)."""

@@ -11,9 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from workbench.collection.shards import CONTENT_HASH
-from workbench.collection.text_index import analyser
 from workbench.search.part import Part, Row
-from workbench.search.snippets import Snippets
+from workbench.search.snippets import Snippets, Stems
 from workbench.search.values import Hit
 from workbench.text.words import spread
 
@@ -52,11 +51,11 @@ class Choice:
 
 
 class Hits:
-    """Makes hits of the rows of some open collections."""
+    """Makes hits of the rows of some open collections; `stems`: kept from query to query."""
 
-    def __init__(self, parts: Sequence[Part]) -> None:
+    def __init__(self, parts: Sequence[Part], stems: Stems) -> None:
         self._parts = parts
-        self._analyser = analyser()
+        self._seen = stems
 
     def bare(self, found: Sequence[Found]) -> list[Hit]:
         """Hits with nothing but their ids."""
@@ -102,7 +101,7 @@ class Hits:
 
     def of(self, choice: Choice, words: str, neighbours: int) -> list[Hit]:
         """The hits of a choice. `words`: what to mark."""
-        stems = self._stems(spread(words))
+        stems = self._seen.of(spread(words))
         makers = [self._snippets(part, stems) for part in self._parts]
         hits = []
         for rank, one in enumerate(choice.chosen, 1):
@@ -115,10 +114,7 @@ class Hits:
         """Words in more than half of all chunks say nothing about a match, and are not marked."""
         weights = part.text.weights(stems) if part.text is not None else {}
         telling = [stem for stem in stems if weights.get(stem, 1.0) > math.log(2)]
-        return Snippets(telling or stems, weights, self._stems, part.stems)
-
-    def _stems(self, text: str) -> list[str]:
-        return [str(word) for word in self._analyser.analyze(text)]
+        return Snippets(telling or stems, weights, self._seen)
 
     def _read(self, found: Sequence[Found]) -> dict[Key, dict[str, Any]]:
         """The rows of what was found, one read for each collection."""

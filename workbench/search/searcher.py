@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,12 +11,14 @@ from time import perf_counter
 import numpy as np
 
 from workbench.collection.reader import ShardUnreadable
+from workbench.collection.text_index import analyser
 from workbench.core.errors import UsageError
 from workbench.search import wire
 from workbench.search.filters import Mask
 from workbench.search.hits import Found, Hits
 from workbench.search.part import Part, Row, Vector
 from workbench.search.processes import Handler, SearcherSpec
+from workbench.search.snippets import Stems
 from workbench.search.values import Answer, Query, SearchInfo, none_scores
 
 #: Rows looked for, for each hit wanted, when chunks of equal content are folded.
@@ -26,6 +29,7 @@ Way = Callable[[Part, int, "Mask | None"], "list[Row]"]
 def opened(spec: SearcherSpec) -> tuple[wire.Ready, Handler]:
     """Open the collections; what to say, and the handler of requests."""
     searcher = Searcher([Path(folder) for folder in spec.collections], spec.process.threads)
+    gc.freeze()  # what is open stays: the garbage collector need not look through it again and again
     return wire.Ready(0.0, notes=tuple(searcher.notes)), searcher.handle
 
 
@@ -35,6 +39,7 @@ class Searcher:
     def __init__(self, folders: list[Path], threads: int = 0) -> None:
         """`threads`: CPU threads of one search; 0 = all."""
         self._threads = threads or os.cpu_count() or 1
+        self._stems = Stems(analyser().analyze)
         self._damaged: list[dict[int, str]] = [{} for _ in folders]  # shards that turned out to be unreadable
         self._parts = [self._opened(folder, place) for place, folder in enumerate(folders)]
 
@@ -121,7 +126,7 @@ class Searcher:
         way, words, masks = self._prepared(query, mode)
         if query.where and not any(mask is None or mask.any() for mask in masks):
             notes.append("the filter lets no chunk through")
-        hits = Hits(self._parts)
+        hits = Hits(self._parts, self._stems)
         if query.ids_only:
             bare = hits.bare(self._found(way, masks, query.k))
             return Answer(tuple(bare), mode, tuple(notes), perf_counter() - began)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 #: Characters a snippet aims at; a single longer sentence is cut around its first match.
@@ -12,9 +12,44 @@ _SENTENCE = re.compile(r"[^.!?。！？\n]*(?:[.!?]+(?=\s|$)|[。！？]+|\n+|$|
 _HAN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af"
 _WORD = re.compile(rf"[{_HAN}]+|[^\W_{_HAN}]+")
 _IS_HAN, _PLAIN = re.compile(f"[{_HAN}]"), re.compile(rf"[^\W_{_HAN}]")
-_MOST_KNOWN = 200_000  # stems that are remembered
+_MOST_KNOWN = 200_000  # words whose stems are remembered
 
 Span = tuple[int, int]
+
+
+class Stems:
+    """Words seen in texts and their stems, kept from query to query; `stem` makes those of a text."""
+
+    def __init__(self, stem: Callable[[str], Sequence[str]]) -> None:
+        self._stem = stem
+        self._known: dict[str, str] = {}
+        self._forms: dict[str, set[str]] = {}
+
+    def of(self, text: str) -> list[str]:
+        """The stems of a text's words, in their order."""
+        return [str(stem) for stem in self._stem(text)]
+
+    def learn(self, words: set[str]) -> None:
+        """Words without Han signs; all at once, as long as each gives exactly one stem (very long ones give none)."""
+        new = [word for word in words.difference(self._known) if not _IS_HAN.match(word)]
+        if not new:
+            return
+        if len(self._known) > _MOST_KNOWN:
+            self._known.clear()
+            self._forms.clear()
+            new = [word for word in words if not _IS_HAN.match(word)]
+        stems = self.of(" ".join(new))
+        if len(stems) != len(new):
+            stems = [next(iter(self.of(word)), "") for word in new]
+        for word, stem in zip(new, stems, strict=True):
+            self._known[word] = stem
+            self._forms.setdefault(stem, set()).add(word)
+
+    def matching(self, words: set[str], stems: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """(stem, word) for each of the words learnt that has one of the stems."""
+        for stem in stems:
+            for word in words & self._forms.get(stem, set()):
+                yield stem, word
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +66,13 @@ class Snippets:
     Args:
         words: the query's words as the text index makes them (stems, pairs of Han signs).
         weights: how much each tells; words without one count 1.
-        stem: the words of a text.
-        known: word → stem, of earlier queries; added to.
+        stems: of words seen before; more are learnt.
     """
 
-    def __init__(
-        self, words: Sequence[str], weights: Mapping[str, float], stem: Callable[[str], Sequence[str]],
-        known: dict[str, str] | None = None,
-    ) -> None:
+    def __init__(self, words: Sequence[str], weights: Mapping[str, float], stems: Stems) -> None:
         self._weights = {word: weights.get(word, 1.0) for word in words}
-        self._stem = stem
-        self._known = {} if known is None else known
-        if len(self._known) > _MOST_KNOWN:
-            self._known.clear()
+        self._pairs = {word for word in self._weights if _IS_HAN.match(word)}
+        self._stems = stems
 
     def of(self, text: str) -> Snippet:
         """The sentences that hold the most of the query's information; the beginning when none does."""
@@ -63,27 +92,18 @@ class Snippets:
     def _matches(self, text: str) -> list[tuple[str, int, int]]:
         """(word, begin, end) of every query word in a text."""
         runs = set(_WORD.findall(text))
-        self._learn([run for run in runs if run not in self._known and not _IS_HAN.match(run)])
-        found: list[tuple[str, int, int]] = []
-        for run in runs:
-            word = self._known.get(run)
-            if word is not None:
-                if word in self._weights:
-                    found += [(word, at, at + len(run)) for at in _places(text, run, _PLAIN)]
-                continue
+        self._stems.learn(runs)
+        found = [
+            (stem, at, at + len(run))
+            for stem, run in self._stems.matching(runs, self._weights) for at in _places(text, run, _PLAIN)
+        ]
+        for run in filter(_IS_HAN.match, runs) if self._pairs else ():
             size = min(2, len(run))
             pairs = [(run[i : i + size], i) for i in range(len(run) - size + 1)]
-            told = [(pair, i) for pair, i in pairs if pair in self._weights]
+            told = [(pair, i) for pair, i in pairs if pair in self._pairs]
             if told:
                 found += [(pair, at + i, at + i + size) for at in _places(text, run, _IS_HAN) for pair, i in told]
         return sorted(found, key=lambda one: one[1])
-
-    def _learn(self, runs: list[str]) -> None:
-        """The stems of words; all at once, as long as each gives exactly one (very long ones give none)."""
-        stems = self._stem(" ".join(runs))
-        if len(stems) != len(runs):
-            stems = [next(iter(self._stem(run)), "") for run in runs]
-        self._known.update(zip(runs, stems, strict=True))
 
     def _worth(self, found: list[tuple[str, int, int]], span: Span) -> float:
         here = {word for word, at, _ in found if span[0] <= at < span[1]}
