@@ -35,9 +35,9 @@ class Assembly:
         for number, child in enumerate(self.pipeline.encoders):
             child.start(early.become(child.spec) if early is not None and number == 0 else None)
 
-    def start_rest(self) -> None:
-        """Those that have not been started yet."""
-        for child in [*self.pipeline.workers, self.pipeline.writer]:
+    def start_workers(self) -> None:
+        """Those that have not been started yet; the supervisor starts the writer when there is something for it."""
+        for child in self.pipeline.workers:
             if child.process is None:
                 child.start()
 

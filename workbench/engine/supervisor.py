@@ -111,6 +111,8 @@ class Supervisor:
             self._lease()
             self.flow.forward()
         self.flow.grant()
+        if self.ledger.finished:
+            self._start_writer()
         if self.ledger.finished and not self._finishing and self.pipeline.writer.ready:
             self._finishing = self.pipeline.writer.send(wire.Finish(build_index=not self.stopping))
 
@@ -127,6 +129,11 @@ class Supervisor:
                     if lease.probe is not None:
                         self._probing[worker.index] = lease.key
                     worker.send(lease)
+
+    def _start_writer(self) -> None:
+        """There is nothing for it before a model is ready; until then the cores have better to do than load it."""
+        if self.pipeline.writer.process is None:
+            self.pipeline.writer.start()
 
     # ── messages ─────────────────────────────────────────────────────────────────────────────────
     def _take(self, child: ChildProcess, message: object) -> None:
@@ -179,6 +186,7 @@ class Supervisor:
                 self.encoder_info = info
                 self._pads = info.pads
                 self._set_budget(info.token_budget)
+                self._start_writer()
                 self._sink.log("info", f"model ready on {info.device_name} ({info.dtype})")
             case wire.BudgetCut(tokens):
                 self._set_budget(tokens)
@@ -277,6 +285,7 @@ class Supervisor:
         empty = self._sink.rejected_unit(key, why)
         self._sink.log("error", f"unit {key.unit:06d} rejected: {why}")
         self.ledger.adopt(empty)
+        self._start_writer()
         self.pipeline.writer.send(empty)
 
     def _give_up(self, why: str) -> None:
