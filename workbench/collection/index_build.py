@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ Progress = Callable[[str, int, int], None]
 TARGET = 0.995
 #: Candidates per hit that calibration may choose.
 RESCORES = (1, 2, 4, 8, 16, 32, 64, 128)
+_QUERIES_MAPPED = 4  # queries whose candidates may bring pages into memory before the maps are dropped
 _TRAINING_BYTES = 256 << 20  # float32 vectors that training holds in memory
 _PER_LIST = 64  # training vectors per inverted list (FAISS asks for 39 to 256)
 #: An index grows without new training until it holds so many times what it was trained for.
@@ -118,6 +119,8 @@ def _filled(
         stored = collection.vectors(shard)
         if len(stored):
             index.add(comparable(stored.astype(np.float32), collection.manifest.metric))
+        del stored
+        collection.close()  # drops the maps (they come again when asked for): memory must not grow with the collection
     return index, trained
 
 
@@ -152,14 +155,27 @@ def _train(index: Any, kind: Kind, collection: Collection, tell: Progress) -> No
     most = _TRAINING_BYTES // (4 * collection.dim)
     rows = min(collection.ordinals, most, max(65_536, _PER_LIST * lists))
     tell("training", 0, rows)
-    chosen = np.linspace(0, collection.ordinals - 1, rows).astype(np.int64)
+    vectors = _spread(collection, rows)
     try:
-        index.train(collection.gather(chosen))
+        index.train(vectors)
     except RuntimeError as error:
         raise UsageError(
             f"FAISS cannot train {kind.name!r} on {rows:,} vectors: {_reason(error)}", where="index.kind",
             remedy="Choose auto or Flat",
         ) from error
+
+
+def _spread(collection: Collection, rows: int) -> Scores:
+    """So many vectors, evenly from all shards: float32 [rows, dim]. A touched row brings the pages around it into
+    memory, so that a shard's map is dropped before the next one is read."""
+    chosen = np.linspace(0, collection.ordinals - 1, rows).astype(np.int64)
+    found = np.empty((rows, collection.dim), np.float32)
+    edges = np.searchsorted(chosen, collection.starts)
+    for shard in _one_by_one(collection):
+        begin, end = int(edges[shard]), int(edges[shard + 1])
+        if end > begin:
+            found[begin:end] = collection.gather(chosen[begin:end])
+    return found
 
 
 def _reason(error: Exception) -> str:
@@ -196,7 +212,14 @@ def _truth(collection: Collection, sample: int) -> _Truth:
     own = np.unique(np.linspace(0, collection.ordinals - 1, min(sample, collection.ordinals)).astype(np.int64))
     queries = collection.gather(own)
     k = min(10, collection.ordinals - 1)
-    return _Truth(queries, own, scan(collection, queries, k + 1), k)
+    return _Truth(queries, own, scan(collection, queries, k + 1, shards=_one_by_one(collection)), k)
+
+
+def _one_by_one(collection: Collection) -> Iterator[int]:
+    """Positions of the shards; what was mapped for one is let go before the next."""
+    for shard in range(len(collection.shards)):
+        yield shard
+        collection.close()
 
 
 def _recalls(index: Any, collection: Collection, truth: _Truth, rescores: tuple[int, ...]) -> list[float]:
@@ -207,6 +230,8 @@ def _recalls(index: Any, collection: Collection, truth: _Truth, rescores: tuple[
     found = index.search(truth.queries, most)[1]
     hits = np.zeros(len(rescores))
     for row, own in enumerate(truth.own):
+        if row % _QUERIES_MAPPED == 0:
+            collection.close()
         neighbours = truth.best.scores[row][truth.best.ordinals[row] != own][: truth.k]
         candidates = found[row][found[row] >= 0]
         scores = collection.gather(candidates) @ truth.queries[row]
