@@ -52,7 +52,10 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--set", action="append", default=[], dest="assignments", metavar="KEY=VALUE", help="override a profile key"
     )
-    parser.add_argument("--limit", type=int, default=0, metavar="N", help="first N rows (folders: documents) only")
+    parser.add_argument(
+        "--limit", type=int, default=0, metavar="N",
+        help="first N rows (folders: documents) only; what the collection holds beyond them stays",
+    )
     parser.add_argument("--fresh", action="store_true", help="throw away what the collection holds; asks first")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     add_json(parser)
