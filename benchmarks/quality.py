@@ -51,7 +51,7 @@ class Score:
 
     def line(self) -> str:
         """For people: the value beside floor and goal."""
-        text = f"  {self.name:14} {self.measure:9} {self.value:.3f}"
+        text = f"  {self.name:14} {self.measure:9} {self.value:.4f}"
         if self.name in BARS:
             floor, goal = BARS[self.name]
             verdict = (
@@ -193,11 +193,11 @@ def score_stdlib(embed: Embed | None, show: bool) -> Score:
     return Score("stdlib", "hit@5", hit_at(ranked, questions))
 
 
-def model_embed(model: str, width: int) -> Embed:
+def model_embed(model: str, width: int, dtype: str = "auto") -> Embed:
     """The project's own encoder for a model folder, a hub id or ``default``; ``width`` cuts the vectors (0: whole)."""
     from workbench.encoders.embed import Embedder
 
-    embedder = Embedder(model, max_tokens=256)
+    embedder = Embedder(model, max_tokens=256, dtype=dtype)
 
     def embed(texts: Sequence[str], kind: str) -> Vectors:
         vectors = embedder.embed(texts, kind)
@@ -209,9 +209,11 @@ def model_embed(model: str, width: int) -> Embed:
     return embed
 
 
-def score_model(model: str, data: Path, sets: Sequence[str], width: int = 0, show: bool = False) -> list[Score]:
+def score_model(
+    model: str, data: Path, sets: Sequence[str], width: int = 0, show: bool = False, dtype: str = "auto"
+) -> list[Score]:
     """All asked sets that are there. ``sets``: names of BEIR folders, STS files without .csv, or ``stdlib``."""
-    embed = None if model == "bm25" else model_embed(model, width)
+    embed = None if model == "bm25" else model_embed(model, width, dtype)
     scores: list[Score] = []
     for name in sets:
         folder, file = data / "beir" / name, data / "sts" / f"{name}.csv"
@@ -237,6 +239,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with beir/ and sts/")
     parser.add_argument("--sets", nargs="+", default=list(BARS), help="sets to score (default: %(default)s)")
     parser.add_argument("--dims", type=int, default=0, help="use only the first dimensions (0: all)")
+    parser.add_argument("--dtype", default="auto", help="encoder.dtype: what a number format costs in quality")
     parser.add_argument("--show", action="store_true", help="print the missed standard-library questions")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     given = parser.parse_args()
@@ -244,7 +247,7 @@ def main() -> None:
     for model in given.models:
         began = time.monotonic()
         print(model)
-        scores = score_model(model, given.data, given.sets, given.dims, given.show)
+        scores = score_model(model, given.data, given.sets, given.dims, given.show, given.dtype)
         seconds = round(time.monotonic() - began, 1)
         report.append({"model": model, "seconds": seconds, "scores": {s.name: round(s.value, 4) for s in scores}})
     if given.json:

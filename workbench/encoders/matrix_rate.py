@@ -27,7 +27,7 @@ def matrix_rate(
 
     Args:
         device: `cpu`, `cuda:0`, `mps`.
-        dtype: `fp32`, `fp16` or `bf16`.
+        dtype: `fp32`, `fp16`, `bf16` or (on the CPU) `int8`.
         shapes: (outputs, inputs) of the matrices; the rate is total operations over total time.
         rows: tokens of a product; 0 = enough to saturate the device.
         cached: keep the figure for this machine and torch. The first few calls measure again and the highest
@@ -53,19 +53,33 @@ def matrix_rate(
 def _measure(device: str, dtype: str, shapes: dict[tuple[int, int], int], rows: int) -> float:
     import torch
 
-    from workbench.encoders.cpu_linear import PackedLinear
-
-    kind = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[dtype]
     operations, seconds = 0.0, 0.0
     with torch.inference_mode():
         for (outputs, inputs), count in shapes.items():
-            layer: Any = torch.nn.Linear(inputs, outputs).to(device=device, dtype=kind)
-            if device == "cpu":  # as the encoder computes there
-                layer = PackedLinear(layer.weight, layer.bias)
-            x = torch.randn(rows, inputs, device=device).to(kind)
+            layer, x = _product(device, dtype, outputs, inputs, rows)
             operations += count * 2.0 * rows * inputs * outputs
             seconds += count * _seconds(layer, x, device)
     return operations / seconds
+
+
+def _product(device: str, dtype: str, outputs: int, inputs: int, rows: int) -> tuple[Any, Any]:
+    """A linear layer and what goes in, as the encoder computes them on that device."""
+    import torch
+
+    layer: Any = torch.nn.Linear(inputs, outputs)
+    if dtype == "int8":
+        from workbench.encoders.int8_bert import carrier
+        from workbench.encoders.int8_linear import Int8Linear, Scale
+
+        small = Int8Linear(layer.weight, layer.bias, Scale(0.02, 128), carrier())
+        return small, torch.randint(0, 256, (rows, inputs), dtype=torch.uint8)
+    kind = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[dtype]
+    layer = layer.to(device=device, dtype=kind)
+    if device == "cpu":
+        from workbench.encoders.cpu_linear import PackedLinear
+
+        layer = PackedLinear(layer.weight, layer.bias)
+    return layer, torch.randn(rows, inputs, device=device).to(kind)
 
 
 def _seconds(layer: Any, x: Any, device: str) -> float:

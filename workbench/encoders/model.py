@@ -76,7 +76,7 @@ def resolve_model(section: EncoderSection) -> ModelSpec:
         "lower_case": st.lower_case,
         "dim": _kept(section, section.dim if simulated else _dim(st, config, folder, pooling)),
     }
-    identity = _identity(found, values, tokenizer, weights, st, simulated)
+    identity = {**_identity(found, values, tokenizer, weights, st, simulated), **_numbers(section)}
     prompt = (0, 0) if st.include_prompt else _prompt_tokens(tokenizer, values, query, document)
     return ModelSpec(
         name=found.name,
@@ -196,6 +196,11 @@ def _identity(
         "include_prompt": str(st.include_prompt),
     }
     return {**hashes, **plain}
+
+
+def _numbers(section: EncoderSection) -> dict[str, str]:
+    """The float formats give vectors that may be mixed (cosine 0.999); 8 bits are told apart."""
+    return {"numbers": "int8"} if section.engine == "torch" and section.dtype == "int8" else {}
 
 
 def _prompt_tokens(tokenizer: Path, values: Mapping[str, Any], query: str, document: str) -> tuple[int, int]:

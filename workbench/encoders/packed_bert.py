@@ -6,13 +6,14 @@ a plain batched product, with no padding, no mask and no gathering. Same computa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from workbench.encoders.bert_weights import BertWeights, LayerWeights, Norm, relative_bucket
+from workbench.encoders.bert_weights import BertWeights, LayerWeights, Linear, Norm, relative_bucket
 from workbench.encoders.cpu_linear import PackedLinear
 from workbench.encoders.pooling import pool
 
@@ -36,29 +37,41 @@ def groups(lengths: list[int]) -> list[Group]:
     return found
 
 
+class Layer(Protocol):
+    """One transformer layer: [tokens, width] → [tokens, width]; `hidden` may be overwritten."""
+
+    def __call__(self, hidden: Tensor, runs: list[Group], heads: int, bias: RelativeBias | None) -> Tensor: ...
+
+
 class PackedBert:
     """A model of BERT's family, computing rows of any lengths as one run of tokens."""
 
-    def __init__(self, weights: BertWeights) -> None:
+    def __init__(self, weights: BertWeights, layers: Sequence[Layer] | None = None) -> None:
+        """`layers`: computing other than in the number format of the weights."""
         self._heads = weights.heads
         self._eps = weights.eps
         self._words, self._places, self._norm = weights.words, weights.places, weights.norm
-        self._layers = [_Layer(layer, weights) for layer in weights.layers]
-        self._bias = _RelativeBias(weights.relative) if weights.relative is not None else None
+        self._layers = layers if layers is not None else [FloatLayer(layer, weights) for layer in weights.layers]
+        self._bias = RelativeBias(weights.relative) if weights.relative is not None else None
 
     def pooled(self, ids: Tensor, lengths: list[int], modes: str, skip: int) -> Tensor:
         """float32 [rows, width × modes] of rows given as int32 ids [tokens] and their lengths."""
         runs = groups(lengths)
+        hidden = self.hidden(ids, runs)
+        return torch.cat([self._pool(hidden, run, modes, skip) for run in runs])
+
+    def hidden(self, ids: Tensor, runs: list[Group]) -> Tensor:
+        """What the last layer gives for int32 ids [tokens]: [tokens, width]."""
         hidden = self._embeddings(ids, runs)
         for layer in self._layers:
             hidden = layer(hidden, runs, self._heads, self._bias)
-        return torch.cat([self._pool(hidden, run, modes, skip) for run in runs])
+        return hidden
 
     def _embeddings(self, ids: Tensor, runs: list[Group]) -> Tensor:
         """Word and position embeddings of all tokens, normalised: [tokens, width]."""
         places = torch.cat([torch.arange(length).repeat(rows) for _, rows, length in runs])
         summed = functional.embedding(ids, self._words) + functional.embedding(places, self._places)
-        return _normed(summed, self._norm, self._eps)
+        return normed(summed, self._norm, self._eps)
 
     @staticmethod
     def _pool(hidden: Tensor, run: Group, modes: str, skip: int) -> Tensor:
@@ -69,30 +82,44 @@ class PackedBert:
         return pool(block, torch.full((rows,), length), modes, skip=skip)
 
 
-class _Layer:
+class FloatLayer:
     """One transformer layer with its weights laid out for the CPU."""
 
     def __init__(self, layer: LayerWeights, weights: BertWeights) -> None:
-        # The factor 1/√(head size) of the scores is put into the query's weights, in float32.
-        scale = (layer.query[0].shape[0] // weights.heads) ** -0.5
-        parts = (tuple(_scaled(tensor, scale) for tensor in layer.query), layer.key, layer.value)
-        self._qkv = PackedLinear(torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts]))
-        self._out = PackedLinear(*layer.out)
-        self._up = PackedLinear(*layer.up, weights.act)
-        self._down = PackedLinear(*layer.down)
-        self._norm, self._last_norm, self._eps = layer.norm, layer.last_norm, weights.eps
+        self.qkv = PackedLinear(*qkv_linear(layer, weights.heads))
+        self.out = PackedLinear(*layer.out)
+        self.up = PackedLinear(*layer.up, weights.act)
+        self.down = PackedLinear(*layer.down)
+        self.norm, self.last_norm, self.eps = layer.norm, layer.last_norm, weights.eps
 
-    def __call__(self, hidden: Tensor, runs: list[Group], heads: int, bias: _RelativeBias | None) -> Tensor:
-        qkv = self._qkv(hidden)
-        mixed = torch.empty_like(hidden)
-        for first, rows, length in runs:
-            end = first + rows * length
-            _attend(qkv[first:end], mixed[first:end], rows, length, heads, bias)
-        hidden = _normed(self._out.plus(mixed, hidden), self._norm, self._eps)
-        return _normed(self._down.plus(self._up(hidden), hidden), self._last_norm, self._eps)
+    def __call__(self, hidden: Tensor, runs: list[Group], heads: int, bias: RelativeBias | None) -> Tensor:
+        """[tokens, width] → [tokens, width]."""
+        mixed = attend(self.qkv(hidden), hidden, runs, heads, bias)
+        hidden = normed(self.out.plus(mixed, hidden), self.norm, self.eps)
+        return normed(self.down.plus(self.up(hidden), hidden), self.last_norm, self.eps)
 
 
-def _normed(hidden: Tensor, norm: Norm, eps: float) -> Tensor:
+def qkv_linear(layer: LayerWeights, heads: int) -> Linear:
+    """Query, key and value as one linear layer: weight [3·width, width], bias [3·width].
+
+    The factor 1/√(head size) of the scores is put into the query's weights, in float32.
+    """
+    scale = (layer.query[0].shape[0] // heads) ** -0.5
+    parts = (tuple(_scaled(tensor, scale) for tensor in layer.query), layer.key, layer.value)
+    return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
+
+
+def attend(qkv: Tensor, like: Tensor, runs: list[Group], heads: int, bias: RelativeBias | None) -> Tensor:
+    """Self-attention of every row within itself: qkv [tokens, 3·width] → [tokens, width], as `like`."""
+    mixed = torch.empty_like(like)
+    for first, rows, length in runs:
+        end = first + rows * length
+        _attend(qkv[first:end], mixed[first:end], rows, length, heads, bias)
+    return mixed
+
+
+def normed(hidden: Tensor, norm: Norm, eps: float) -> Tensor:
+    """Layer normalisation over the last dimension."""
     return functional.layer_norm(hidden, hidden.shape[-1:], norm[0], norm[1], eps)
 
 
@@ -100,7 +127,7 @@ def _scaled(tensor: Tensor, scale: float) -> Tensor:
     return (tensor.float() * scale).to(tensor.dtype)
 
 
-def _attend(qkv: Tensor, into: Tensor, rows: int, length: int, heads: int, bias: _RelativeBias | None) -> None:
+def _attend(qkv: Tensor, into: Tensor, rows: int, length: int, heads: int, bias: RelativeBias | None) -> None:
     """Self-attention of `rows` rows of `length` tokens: qkv [rows·length, 3·width] → into [rows·length, width]."""
     size = into.shape[1] // heads
     parts = qkv.view(rows, length, 3, heads, size)
@@ -137,7 +164,7 @@ def _row_blocks(rows: int, length: int, heads: int) -> Iterator[tuple[int, int]]
         begin += size
 
 
-class _RelativeBias:
+class RelativeBias:
     """MPNet's bias of the scores by distance, made once for the longest row."""
 
     def __init__(self, table: Tensor) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from workbench.core.activity import Meter
-from workbench.core.errors import DeviceMemoryError
+from workbench.core.errors import DeviceMemoryError, UsageError
 from workbench.encoders.base import EncoderInfo, EncoderSpec, Pending, TokenBatch
 from workbench.encoders.torch_import import import_torch
 
@@ -79,16 +79,34 @@ def _forward_for(spec: EncoderSpec, device: Any, dtype: Any) -> Any:
 
         return CudaForward(spec, device, dtype)
     if device.type == "cpu" and spec.attention == "auto":
-        from workbench.encoders import bert_weights
-        from workbench.encoders.torch_lanes import LaneForward
-        from workbench.encoders.torch_load import model_folder
-
-        weights = bert_weights.read(model_folder(spec), dtype)
-        if weights is not None:
-            return LaneForward(spec, device, weights)
+        lanes = _lanes(spec, device, dtype)
+        if lanes is not None:
+            return lanes
+    if dtype == import_torch().int8:
+        raise UsageError("int8 is there for BERT's family with safetensors weights and encoder.attention=auto only",
+                         where=f"encoder.dtype = int8, {spec.model.name}", remedy="Set encoder.dtype=auto")
     from workbench.encoders.torch_host import HostForward
 
     return HostForward(spec, device, dtype)
+
+
+def _lanes(spec: EncoderSpec, device: Any, dtype: Any) -> Any:
+    """One thread per core for BERT's family; None for others."""
+    torch = import_torch()
+    from workbench.encoders import bert_weights
+    from workbench.encoders.packed_bert import PackedBert
+    from workbench.encoders.torch_lanes import LaneForward
+    from workbench.encoders.torch_load import model_folder
+
+    small = dtype == torch.int8
+    weights = bert_weights.read(model_folder(spec), torch.float32 if small else dtype)
+    if weights is None:
+        return None
+    if small:
+        from workbench.encoders.int8_bert import int8_bert
+
+        return LaneForward(spec, device, weights, int8_bert(weights))
+    return LaneForward(spec, device, weights, PackedBert(weights))
 
 
 def _shapes(spec: EncoderSpec) -> tuple[tuple[int, int], ...]:

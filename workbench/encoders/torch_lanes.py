@@ -17,10 +17,10 @@ import torch
 
 from workbench.core.activity import Activity, Counter, Meter
 from workbench.core.errors import DeviceMemoryError
-from workbench.encoders import packed_bert
 from workbench.encoders.base import EncoderSpec, Pending, TokenBatch, Vectors
 from workbench.encoders.bert_weights import BertWeights
 from workbench.encoders.done import Done
+from workbench.encoders.packed_bert import PackedBert
 from workbench.encoders.torch_host import out_of_memory
 from workbench.encoders.torch_load import load_after
 from workbench.encoders.torch_network import Finish
@@ -42,11 +42,11 @@ class LaneForward:
     pads = False
     notes: tuple[str, ...] = ()
 
-    def __init__(self, spec: EncoderSpec, device: torch.device, weights: BertWeights) -> None:
+    def __init__(self, spec: EncoderSpec, device: torch.device, weights: BertWeights, bert: PackedBert) -> None:
         self._pooling, self._dim = spec.model.pooling, spec.model.dim
         widest = max(max(layer.up[0].shape[0], 3 * layer.up[0].shape[1]) for layer in weights.layers)
         self._tile = _TILE_BYTES // (widest * weights.words.dtype.itemsize)
-        self._bert = packed_bert.PackedBert(weights)
+        self._bert = bert
         self._finish = Finish(spec.model, load_after(spec, device))
         self._count = torch.get_num_threads()
         self._operations = spec.model.flops_per_token[0]

@@ -61,7 +61,13 @@ def choose_device(name: str) -> torch.device:
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     """Number format of the computation; `auto`: bf16 on CUDA cards that have it, else fp16; MPS fp16;
-    CPU bf16 where it has instructions for it and they are faster here, else fp32."""
+    CPU bf16 where it has instructions for it and they are faster here, else fp32; int8 only when it is named.
+
+    Raises:
+        UsageError: int8 where it cannot be computed.
+    """
+    if name == "int8":
+        return _int8_on(device)
     named = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
     if name in named:
         return named[name]
@@ -73,8 +79,9 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def dtype_name(dtype: torch.dtype) -> str:
-    """`fp32`, `fp16` or `bf16`."""
-    return {"torch.float32": "fp32", "torch.float16": "fp16", "torch.bfloat16": "bf16"}[str(dtype)]
+    """`fp32`, `fp16`, `bf16` or `int8`."""
+    names = {"torch.float32": "fp32", "torch.float16": "fp16", "torch.bfloat16": "bf16", "torch.int8": "int8"}
+    return names[str(dtype)]
 
 
 def model_folder(spec: EncoderSpec) -> Path:
@@ -185,6 +192,19 @@ def _bf16_pays() -> bool:
     if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return False
     return matrix_rate("cpu", "bf16") >= _WORTH * matrix_rate("cpu", "fp32")
+
+
+def _int8_on(device: torch.device) -> torch.dtype:
+    from workbench.encoders import int8_linear
+
+    if device.type != "cpu":
+        raise UsageError("int8 is computed on the CPU only", where=f"encoder.dtype = int8 on {device}",
+                         remedy="Set encoder.dtype=auto, or encoder.device=cpu")
+    if not int8_linear.available():
+        raise UsageError("this processor or this build of PyTorch has no fast 8-bit products (AVX-512 VNNI)",
+                         where="encoder.dtype = int8",
+                         remedy="Set encoder.dtype=auto; what was embedded in int8 has to be embedded again")
+    return torch.int8
 
 
 def _silence() -> None:

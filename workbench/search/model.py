@@ -14,7 +14,7 @@ from workbench.encoders.hub import is_hub_id
 from workbench.encoders.model import resolve_model
 from workbench.search.identity import check_identity
 
-#: Keys that decide what a vector means; the rest (device, batch, dtype) is chosen anew for queries.
+#: Keys that decide what a vector means; the rest (device, batch, float format) is chosen anew for queries.
 _MEANING = (
     "engine", "model", "revision", "max_tokens", "pooling", "normalise", "query_prefix", "document_prefix",
     "template", "dim", "truncate_dim",
@@ -33,7 +33,7 @@ def query_model(collection: Path, identity: Mapping[str, str], model: str = "") 
     Raises:
         UsageError: the model is not there, or is another one than the chunks were embedded with.
     """
-    section = _as_run(collection) or _as_identity(identity)
+    section = replace(_as_run(collection) or _as_identity(identity), dtype=identity.get("numbers", "auto"))
     section = replace(section, model=model) if model else section
     if not model and _is_gone(section.model):
         raise UsageError(

@@ -80,7 +80,9 @@ def _row(tokens: Tokens, row: int) -> np.ndarray[tuple[int], np.dtype[np.int32]]
 
 
 def _for_queries(section: EncoderSection, model: ModelSpec, device: str) -> EncoderSection:
-    """Device and number format for a few short texts: small models stay on the CPU, in fp32."""
+    """Device and number format for a few short texts: small models stay on the CPU, in fp32; int8 stays int8."""
+    if section.dtype == "int8":
+        return replace(section, device="cpu" if device == "auto" else device)
     if device == "auto" and model.flops_per_token[0] < _FOR_A_CARD:
         device = "cpu"
     return replace(section, device=device, dtype="fp32" if device == "cpu" else "auto")
