@@ -5,14 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
-import threading
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, TypeVar
 
+from workbench.core.child_process import leave_with_parent, redirect_output
 from workbench.core.errors import RunFailed, WorkbenchError
 
 T = TypeVar("T")
@@ -66,8 +65,8 @@ def _listen(pipe: Any, sentinel: int, progress: Progress | None) -> Any:
 def _work(pipe: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     """Main function of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # only the parent decides
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-    _be_silent()
+    leave_with_parent()
+    redirect_output(Path(os.devnull))  # nothing a library prints may paint over the screen or into `--json`
     try:
         pipe.send(("done", function(*arguments, progress=lambda *told: pipe.send(("progress", told)))))
     except WorkbenchError as error:
@@ -76,18 +75,3 @@ def _work(pipe: Connection, function: Callable[..., Any], arguments: tuple[Any, 
         trace = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(trace.filename).name}:{trace.lineno}"
         pipe.send(("error", RunFailed(f"{type(error).__name__}: {error}", where=place)))
-
-
-def _leave_with_parent() -> None:
-    """A child survives its parent's TerminateProcess on Windows, and SIGKILL elsewhere."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-
-def _be_silent() -> None:
-    """Nothing a library prints may paint over the screen or into `--json`."""
-    sys.stdout = sys.stderr = Path(os.devnull).open("w", encoding="utf-8")
-    for descriptor in (1, 2):
-        os.dup2(sys.stdout.fileno(), descriptor)

@@ -39,8 +39,8 @@ class EncoderSection:
     revision: str = key("", "commit of a hub model; empty: the newest")
     device: str = key("auto", "auto, cpu, cuda, cuda:1, mps")
     dtype: str = key(
-        "auto", "number format of the computation; auto chooses by device; int8: CPU with VNNI, BERT's family, "
-        "never chosen by itself",
+        "auto", "number format of the computation; auto chooses by device, never int8 (BERT's family on a CPU with "
+        "AVX-512 VNNI: faster than bf16, cosine to fp32 about 0.9999, odd texts 0.99; queries use it too)",
         choices=("auto", "fp32", "fp16", "bf16", "int8"),
     )
     token_budget: int = key(0, "tokens of a batch, padding included; 0: chosen by device", least=0)
@@ -108,7 +108,10 @@ class CollectionSection:
     """What is kept on disk."""
 
     vectors: str = key("float16", "number format of stored vectors", choices=("float16", "float32"))
-    compression: str = key("lz4", "compression of stored texts: lz4 is read quickest, zstd takes a third less space", choices=("lz4", "zstd", "none"))
+    compression: str = key(
+        "lz4", "compression of stored texts: lz4 is read quickest, zstd takes a third less space",
+        choices=("lz4", "zstd", "none"),
+    )
 
 
 @dataclass(frozen=True, slots=True)

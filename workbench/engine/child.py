@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter
 
+from workbench.core.child_process import leave_with_parent, redirect_output
 from workbench.core.errors import WorkbenchError
 from workbench.core.run import Failure
 from workbench.engine.libraries import keep_out, limit_threads
@@ -89,11 +87,11 @@ def run_child(spec: ChildSpec, pipe: Connection, body: Body) -> None:
     """Run `body` as a child of the run: prepare the process, send failures home, leave with its parent."""
     began = perf_counter()
     if spec.log:
-        _redirect_output(Path(spec.log))
+        redirect_output(Path(spec.log))
     keep_out(spec.stage)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole console; only the parent acts
     limit_threads(spec.threads)
-    threading.Thread(target=_leave_with_parent, name="parent watch", daemon=True).start()
+    leave_with_parent()
     segment = Segment.attach(spec.board)
     board = Board(segment.buffer, spec.board_rows)
     meter = board.row(spec.board_row, os.getpid(), _spans(spec))
@@ -131,22 +129,3 @@ def describe(error: BaseException, stage: str, unit: int | None = None) -> Failu
         hint="" if known else "`--debug` shows the traceback; the process's log is in the run's folder",
         traceback="".join(traceback.format_exception(error)),
     )
-
-
-def _redirect_output(log: Path) -> None:
-    """Point file descriptors 1 and 2 at the log, for C libraries too."""
-    file = log.open("a", encoding="utf-8", errors="replace", buffering=1)
-    for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
-        with suppress(AttributeError, OSError, ValueError):
-            stream.flush()
-        os.dup2(file.fileno(), number)
-    sys.stdout = sys.stderr = file
-
-
-def _leave_with_parent() -> None:
-    """A child survives its parent's end on Windows: wait for that end and leave at once."""
-    parent = parent_process()
-    if parent is None:
-        return
-    connection.wait([parent.sentinel])
-    os._exit(3)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -17,6 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter
 
+from workbench.core.child_process import leave_with_parent, redirect_output
 from workbench.core.errors import RunFailed, WorkbenchError
 from workbench.search import wire
 
@@ -89,15 +89,13 @@ def searcher_main(spec: SearcherSpec, pipe: Connection) -> None:
 
 def _serve(spec: ProcessSpec, pipe: Connection, opener: Opener) -> None:
     """Body of a search process. Errors travel home as data; the process leaves with its parent."""
-    from workbench.engine.child import _leave_with_parent as leave_with_parent
     from workbench.engine.libraries import limit_threads
-    from workbench.engine.child import _redirect_output as redirect_output
 
     began = perf_counter()
     redirect_output(Path(spec.log or os.devnull))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole console; only the parent acts
     limit_threads(spec.threads)
-    threading.Thread(target=leave_with_parent, name="parent watch", daemon=True).start()
+    leave_with_parent()
     with suppress(OSError, EOFError):  # the parent closed the pipe: leave
         try:
             ready, handler = opener()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,18 +12,17 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from workbench.core.child_process import leave_with_parent, redirect_output
 from workbench.core.errors import WorkbenchError
 
 
 def serve(module: str, function: str, arguments: tuple[Any, ...], pipe: Connection) -> None:
     """Entry point of the process: call, send ("done", value) or ("problem", text), leave."""
-    with Path(os.devnull).open("w", encoding="utf-8") as nothing:  # what it prints must not reach the terminal
-        os.dup2(nothing.fileno(), 1)
-        os.dup2(nothing.fileno(), 2)
+    redirect_output(Path(os.devnull))  # what it prints must not reach the terminal
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole console; only the parent acts
     if hasattr(os, "nice"):
         os.nice(5)  # a run that goes on comes first
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    leave_with_parent()
     with suppress(OSError):
         try:
             value = getattr(importlib.import_module(module), function)(*arguments)
@@ -34,16 +32,6 @@ def serve(module: str, function: str, arguments: tuple[Any, ...], pipe: Connecti
             pipe.send(("problem", f"internal error: {type(error).__name__}: {error}"))
         else:
             pipe.send(("done", value))
-    sys.stdout = sys.stderr = None
-
-
-def _leave_with_parent() -> None:
-    import multiprocessing
-
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 class Call:

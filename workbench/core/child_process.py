@@ -1,0 +1,40 @@
+"""What every process that is started from another one does first."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import threading
+from contextlib import suppress
+from multiprocessing.connection import wait
+from pathlib import Path
+
+#: Exit code of a process whose parent is gone.
+ORPHANED = 3
+
+
+def leave_with_parent() -> None:
+    """End this process at once when its parent ends, however that happens.
+
+    A child survives its parent's TerminateProcess on Windows, and SIGKILL elsewhere. Returns immediately; a thread
+    keeps watch. Does nothing in a process without a parent.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_leave_after, args=(parent.sentinel,), name="parent watch", daemon=True).start()
+
+
+def _leave_after(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(ORPHANED)
+
+
+def redirect_output(to: Path) -> None:
+    """Point both output streams at a file (added to its end), what C libraries print included."""
+    file = to.open("a", encoding="utf-8", errors="replace", buffering=1)
+    for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
+        with suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+        os.dup2(file.fileno(), number)
+    sys.stdout = sys.stderr = file
