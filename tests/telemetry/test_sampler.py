@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import threading
 from dataclasses import dataclass, field
 
@@ -144,6 +146,48 @@ def test_foreign_programs_are_named_and_lower_priority_gives_way():
     finally:
         burner.terminate()
         burner.join()
+
+
+def _start_a_burner(pids):
+    """A job of the screen: it starts the process that computes, and waits."""
+    worker = subprocess.Popen([sys.executable, "-c", "while True: sum(range(10_000))"])
+    pids.put(worker.pid)
+    worker.wait()
+
+
+def test_what_the_screen_itself_started_is_no_other_program():
+    spawn = multiprocessing.get_context("spawn")
+    pids = spawn.Queue()
+    search, job = spawn.Process(target=_burn, daemon=True), spawn.Process(target=_start_a_burner, args=(pids,))
+    sampler = Sampler(Paper(), gpus=NoCards())
+    search.start()
+    job.start()
+    try:
+        ours = {search.pid, job.pid, below := pids.get(timeout=60)}
+        seen = [_sample_until(sampler, lambda snapshot: (snapshot.cpu_beside or 0.0) > 0.3)]
+        assert ours <= sampler._system.kin
+        sampler._system._foreign_at = float("-inf")  # the reader's own pause between looks is skipped
+        seen += [_sample_until(sampler, lambda snapshot: (snapshot.cpu_beside or 0.0) > 0.3) for _ in range(4)]
+        assert all(one.pid not in ours for snapshot in seen for one in snapshot.foreign)
+        assert all(snapshot.cpu_beside <= snapshot.cpu_system for snapshot in seen)
+        run = {os.getpid(), search.pid}
+        sampler._system.beside(run, 9.0)
+        assert search.pid not in sampler._system.kin  # the run's own processes are counted with the run
+    finally:
+        psutil.Process(below).kill()
+        for process in (search, job):
+            process.terminate()
+            process.join()
+    _sample_until(sampler, lambda snapshot: not snapshot.cpu_beside and not sampler._system.kin & ours)
+
+
+def _sample_until(sampler, wanted):
+    for _ in range(300):
+        snapshot = sampler.sample()
+        if wanted(snapshot):
+            return snapshot
+        threading.Event().wait(0.25)
+    raise AssertionError("never came")
 
 
 def _look_until(reader, wanted):

@@ -84,7 +84,8 @@ class Model:
     Attributes:
         slow: wall time ÷ CPU time of activities that only need a core (1 = nobody waits for a core).
         parent_cpu: CPU seconds per token of the parent (supervisor, sampler, screen).
-        fixed: cores that the parent uses whatever the throughput is (sampling). spare: cores left to the pipeline.
+        fixed: cores that the workbench uses whatever the throughput is (sampling, searches beside the run).
+        spare: cores left to the pipeline.
     """
 
     worker: Demand
@@ -151,7 +152,7 @@ def build(evidence: Evidence, threads: float) -> Model:
         parent_cpu=(parent - steady) * evidence.seconds / tokens,
         cores=float(evidence.cores),
         foreign=evidence.cpu_foreign,
-        fixed=steady,
+        fixed=steady + evidence.cpu_beside,
         slow=slow,
         on_cpu=on_cpu,
         threads=width,

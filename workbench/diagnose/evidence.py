@@ -80,7 +80,10 @@ class CardUse:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A window of a run. Rates in tokens/s, CPU in cores; `lone_seconds`: of a remote request alone, 0 = unknown."""
+    """A window of a run. Rates in tokens/s, CPU in cores; `lone_seconds`: of a remote request alone, 0 = unknown.
+
+    cpu_beside: of the workbench itself, beside the run (searches, jobs of the screen).
+    """
 
     seconds: float
     tokens: int
@@ -92,6 +95,7 @@ class Evidence:
     cpu_own: float | None
     cpu_system: float | None
     cpu_yielding: float
+    cpu_beside: float
     batches_fill: float
     vectors_fill: float
     budget: int
@@ -116,7 +120,7 @@ class Evidence:
         """Cores that programs outside the run use and that do not give way to it."""
         if self.cpu_system is None or self.cpu_own is None:
             return 0.0
-        return max(0.0, self.cpu_system - self.cpu_own - self.cpu_yielding)
+        return max(0.0, self.cpu_system - self.cpu_own - self.cpu_beside - self.cpu_yielding)
 
 
 def gather(facts: RunFacts, snapshots: Sequence[Snapshot]) -> Evidence:
@@ -139,6 +143,7 @@ def gather(facts: RunFacts, snapshots: Sequence[Snapshot]) -> Evidence:
         cpu_own=sum(known) / seconds if known and seconds > 0 else None,
         cpu_system=_mean([s.cpu_system for s in snapshots[1:]]),
         cpu_yielding=_mean([s.cpu_yielding for s in snapshots[1:]]) or 0.0,
+        cpu_beside=_mean([s.cpu_beside for s in snapshots[1:]]) or 0.0,
         batches_fill=_mean([s.batches.filled / max(1, s.batches.slots) for s in snapshots]) or 0.0,
         vectors_fill=_mean([s.vectors.filled / max(1, s.vectors.slots) for s in snapshots]) or 0.0,
         budget=max((count(p, Counter.BUDGET) for p in last.processes if p.stage == "encoder"), default=0),

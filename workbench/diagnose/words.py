@@ -72,6 +72,8 @@ def _machine(evidence: Evidence, model: Model) -> list[str]:
     text = f"CPU: the run uses {evidence.cpu_own:.2f} of {evidence.cores} cores"
     if evidence.cpu_foreign >= 0.05 * evidence.cores:
         text += f", other programs {evidence.cpu_foreign:.2f}"
+    if evidence.cpu_beside >= 0.05 * evidence.cores:
+        text += f", searches and jobs beside it {evidence.cpu_beside:.2f}"
     if model.slow >= 1.15:
         text += f"; work that needs only a core takes {model.slow:.1f} × its CPU time"
     return [text]

@@ -145,8 +145,11 @@ def take(source: RunState, system: SystemReader, gpus: NvmlLike) -> Snapshot:
     processes = tuple(_process(slot, board, system, now) for slot in slots)
     machine = system.machine()
     ours = sum((p.cpu_percent or 0.0) for p in processes) / 100.0
+    run = {p.pid for p in processes}
     others = max(0.0, (machine.cpu_system or 0.0) - ours)
-    foreign = system.foreign((p.pid for p in processes), others)
+    beside = min(others, system.beside(run, others))
+    others -= beside
+    foreign = system.foreign(run | system.kin, others)
     return Snapshot(
         time_ns=now,
         wall=time.time(),
@@ -162,6 +165,7 @@ def take(source: RunState, system: SystemReader, gpus: NvmlLike) -> Snapshot:
         paused=source.paused(),
         foreign=foreign.readings,
         cpu_yielding=None if foreign.yielding is None else foreign.yielding * others,
+        cpu_beside=beside,
     )
 
 

@@ -106,6 +106,7 @@ class Snapshot:
         cpu_system: CPU of all processes of the machine, in cores (e.g. 1.7).
         cpu_yielding: part of cpu_system that gives way to the run (programs of lower priority), in cores.
         foreign: the busiest programs outside the run; looked for only while there is much such load.
+        cpu_beside: part of cpu_system that the workbench itself uses beside the run (searches, jobs), in cores.
     """
 
     time_ns: int
@@ -122,6 +123,7 @@ class Snapshot:
     paused: bool = False
     foreign: tuple[ForeignReading, ...] = ()
     cpu_yielding: float | None = None
+    cpu_beside: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

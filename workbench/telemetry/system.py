@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -12,6 +13,10 @@ from workbench.telemetry.snapshot import ForeignReading
 
 #: Programs outside the run are looked for at most this often (s): listing all processes is the dear part.
 _FOREIGN_EVERY = 5.0
+#: Our own processes beside the run are looked for at most this often (s); a look takes about 2 ms.
+_KIN_EVERY = 1.0
+#: Cores that others must use for anybody to be looked for.
+_WORTH_A_LOOK = 0.3
 #: Nice values apart from which a program is taken to give way.
 _CLEARLY_LOWER = 5
 
@@ -56,6 +61,8 @@ class SystemReader:
         self._foreign_at = float("-inf")
         self._foreign = QUIET
         self._foreign_before: dict[int, tuple[float, float]] = {}
+        self._kin_at = float("-inf")
+        self.kin: frozenset[int] = frozenset()  # pids: what this process started beside the run
         psutil.cpu_percent(percpu=True)  # the first call only sets psutil's starting point
 
     def machine(self) -> SystemUse:
@@ -83,13 +90,38 @@ class SystemReader:
         percent = 100.0 * (used - before) / (now - at) if now > at else None
         return ProcessUse(used, percent, int(memory.rss))
 
+    def beside(self, run: AbstractSet[int], cores: float) -> float:
+        """Cores used by what this process started (at any depth) that is not of the `run`: searches, jobs.
+
+        Looked for, at most every second, while others use `cores` > 0.3 that are not known to be these; what was
+        found is read every time. A process counts from its second reading.
+        """
+        used = self._use_of_kin(run)
+        now = perf_counter()
+        if cores - used > _WORTH_A_LOOK and now - self._kin_at >= _KIN_EVERY:
+            self._kin_at = now
+            try:
+                found = {child.pid for child in psutil.Process().children(recursive=True)}
+            except psutil.Error:  # it ended while it was looked at: the next look tells
+                return used
+            new = found - run - self.kin
+            self.kin = frozenset(found - run)
+            for pid in new:
+                self.process(pid)
+        return used
+
+    def _use_of_kin(self, run: AbstractSet[int]) -> float:
+        readings = {pid: self.process(pid) for pid in self.kin - run}
+        self.kin = frozenset(pid for pid, reading in readings.items() if reading is not NOTHING)
+        return sum(reading.cpu_percent or 0.0 for reading in readings.values()) / 100.0
+
     def foreign(self, ours: Iterable[int], cores: float) -> ForeignUse:
         """Programs outside the run, looked for while they take `cores` > 0.3 together; at most every 5 s.
 
         The first look only sets the starting point, so names come with the second.
         """
         now = perf_counter()
-        if cores <= 0.3:
+        if cores <= _WORTH_A_LOOK:
             self._foreign, self._foreign_before = QUIET, {}
             return QUIET
         if now - self._foreign_at < (_FOREIGN_EVERY if self._foreign.yielding is not None else 1.0):
