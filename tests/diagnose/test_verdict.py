@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.diagnose.scripted import A, Cost, World, facts, play
 from workbench.diagnose.limits import LABELS, Limit, Verdict
-from workbench.diagnose.verdict import LiveVerdict, diagnose, summary_lines
+from workbench.diagnose.verdict import LiveVerdict, course, diagnose, summary_lines
 from workbench.telemetry.fake_nvml import card
 
 FAST = {A.FORWARD: Cost(0.0, 1e-7)}
@@ -174,6 +174,44 @@ def test_live_verdict_ignores_one_odd_look():
     assert live.update(play(odd, ended=False)).limit is Limit.WORKERS
     live.update(play(odd, ended=False))
     assert live.update(play(odd, ended=False)).limit is Limit.RING
+
+
+def test_a_search_beside_the_run_is_no_other_program():
+    world = World(cores=2, foreign=1.0, encoder=FAST)
+    shots = [replace(s, cpu_beside=1.0) for s in play(world)]
+    found = diagnose(facts(world), shots)
+    assert diagnose(facts(world), play(world)).limit is Limit.FOREIGN
+    assert found.limit is not Limit.FOREIGN and found.utilisation.foreign == pytest.approx(0.0, abs=0.01)
+    said = "; ".join(found.evidence)
+    assert "searches and jobs beside it 1.00" in said and "other programs" not in said
+
+
+def test_a_live_verdict_learns_what_the_encoder_became():
+    world = World(workers=1, gpu=card(utilisation=40.0))
+    known = facts(world)
+    before = replace(known, encoder={"engine": "torch"}, settings={**known.settings, "encoder.engine": "torch"})
+    after = replace(before, encoder={"engine": "torch", "device": "cuda:0"})
+    live, shots = LiveVerdict(before), play(world, ended=False)
+    assert live.update(shots).utilisation.kernels is None
+    assert live.update(shots, after).utilisation.kernels == pytest.approx(0.4)
+
+
+def test_the_course_of_a_recording_is_what_was_shown_live():
+    world = World(workers=1)
+    shots = play(world, 30.0)
+    live = LiveVerdict(facts(world))
+    # Every two seconds; the last snapshot is after the end.
+    shown = [(shots[end - 1].wall, live.update(shots[:end])) for end in range(1, len(shots), 8)]
+    found = list(course(facts(world), shots))
+    assert found == shown and len(found) == 15
+    assert found[0][1].limit is Limit.WARMING_UP and found[-1][1].limit is Limit.WORKERS
+    assert list(course(facts(world), ())) == []
+
+
+def test_a_long_recording_is_looked_at_less_often():
+    world = World(workers=1)
+    shots = play(world, 9000.0, 1.5)
+    assert 1100 <= len(list(course(facts(world), shots))) <= 1200
 
 
 def test_json_has_the_promised_fields():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import mean, pstdev
 
@@ -31,11 +31,18 @@ _WINDOWS = 6
 #: Of today's shortfall against the bounds at most so much is expected to stay: larger ones come from bursts of the
 #: stage that binds now, and go with it.
 _KEPT_INEFFICIENCY = 0.95
+#: Seconds between two looks of a live verdict, and snapshots that each is given.
+LOOK_EVERY = 2.0
+LOOK_BACK = 64
+#: Phases in which a live verdict is looked for: what limited the run stays on the screen after them.
+GOING = ("starting", "running")
+#: Looks at a recording at most: a night's run is looked at less often.
+_MOST_LOOKS = 1200
 _STAGE_WORDS = {
     "encoder": LABELS[Limit.COMPUTE], "writer": LABELS[Limit.WRITE], "parent": LABELS[Limit.LAUNCH],
 }
 
-__all__ = ["LiveVerdict", "diagnose", "summary_lines"]
+__all__ = ["GOING", "LOOK_BACK", "LOOK_EVERY", "LiveVerdict", "course", "diagnose", "summary_lines"]
 
 summary_lines = words.summary_lines
 
@@ -192,10 +199,14 @@ class LiveVerdict:
         self._recent: deque[Limit] = deque(maxlen=hold)
         self.shown = Verdict(limit=Limit.WARMING_UP, headline="Warming up: the run has just begun")
 
-    def update(self, snapshots: Sequence[Snapshot]) -> Verdict:
-        """Look again; `snapshots` in time order, at least the last `seconds` of them. Returns what to show."""
+    def update(self, snapshots: Sequence[Snapshot], facts: RunFacts | None = None) -> Verdict:
+        """Look again; `snapshots` in time order, at least the last `seconds` of them. Returns what to show.
+
+        `facts`: newer ones; what the encoder became is known only when it has loaded.
+        """
         if not snapshots:
             return self.shown
+        self._facts = facts or self._facts
         since = snapshots[-1].time_ns - int(self._seconds * 1e9)
         new = diagnose(self._facts, [s for s in snapshots if s.time_ns >= since])
         self._recent.append(new.limit)
@@ -207,3 +218,18 @@ class LiveVerdict:
     def _holds(self, limit: Limit) -> bool:
         full = len(self._recent) == self._recent.maxlen
         return full and Tally(self._recent)[limit] == len(self._recent)
+
+
+def course(facts: RunFacts, snapshots: Sequence[Snapshot]) -> Iterator[tuple[float, Verdict]]:
+    """What a `LiveVerdict` showed while a recorded run went on: (seconds since 1970, verdict), in time order.
+
+    The last one stands until the run ends. About 1.5 ms a look.
+    """
+    if not snapshots:
+        return
+    every = max(LOOK_EVERY, (snapshots[-1].wall - snapshots[0].wall) / _MOST_LOOKS)
+    live, due = LiveVerdict(facts), snapshots[0].wall
+    for number, snapshot in enumerate(snapshots):
+        if snapshot.wall >= due and snapshot.progress.phase in GOING:
+            due = snapshot.wall + every
+            yield snapshot.wall, live.update(snapshots[max(0, number + 1 - LOOK_BACK) : number + 1])

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from workbench.engine.run import Run
 
 _KEPT = 4000
-#: Seconds between two looks of the diagnosis, and of the window it sees.
-_VERDICT_EVERY = 2.0
-_VERDICT_WINDOW = 64
 
 
 class LiveRun:
@@ -57,17 +54,19 @@ class LiveRun:
     def verdict(self) -> VerdictView:
         """The live verdict; looked for again every two seconds, in the thread that asks."""
         now, run = time.perf_counter(), self._run
-        if run is None or run.facts is None or now - self._looked < _VERDICT_EVERY:
+        if run is None or run.facts is None:
+            return self._view
+        from workbench.diagnose.verdict import GOING, LOOK_BACK, LOOK_EVERY, LiveVerdict
+
+        if now - self._looked < LOOK_EVERY:
             return self._view
         self._looked = now
-        window = run.window(_VERDICT_WINDOW)
-        if not window or window[-1].progress.phase not in ("starting", "running"):
+        window = run.window(LOOK_BACK)
+        if not window or window[-1].progress.phase not in GOING:
             return self._view  # what limited it stays on the screen after the end
-        from workbench.diagnose.verdict import LiveVerdict
-
         if self._live is None:
             self._live = LiveVerdict(run.facts)
-        self._view = view_of(self._live.update(window))
+        self._view = view_of(self._live.update(window, run.facts))
         return self._view
 
     def pause(self) -> None:
