@@ -2,6 +2,7 @@ import importlib
 import inspect
 
 import pytest
+from rich.cells import cell_len
 from textual.widgets import Input
 
 from workbench.tui.actions import ACTIONS, ROOMS, actions_of, bindings_of
@@ -22,6 +23,13 @@ def test_every_action_is_there_and_explained(action):
     assert inspect.isfunction(getattr(_OWNERS[action.room], f"action_{name}"))
     assert action.help.endswith(".")
     assert action.help in help_text(action.room)
+
+
+@pytest.mark.parametrize("width", [67, 92])
+def test_help_keeps_its_columns_at_every_width(width):
+    lines = help_text("run", width=width).splitlines()
+    assert max(map(cell_len, lines)) <= width
+    assert all(line.startswith(" " * 13) or not line.startswith("   ") for line in lines)  # goes on below its meaning
 
 
 @pytest.mark.parametrize("room", ["", *(_OWNERS)])

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,21 @@ async def test_a_collection_is_exported_to_the_file_that_is_named(make_app, tmp_
         assert app.workbench.exports == [(Path("/data/books.collection"), tmp_path / "büch er.npy")]
         app.workbench.tell("export", Outcome(("366,669 rows, 1 GB: x.npy",)))
         await until(pilot, lambda: "366,669 rows, 1 GB" in facts.plain())
+
+
+async def test_a_list_says_how_many_are_out_of_sight(make_app):
+    app = make_app()
+    cards = app.workbench.collections()
+    app.workbench.collections = lambda: [replace(cards[0], path=Path(f"/data/{n}"), title=str(n)) for n in range(40)]
+    async with app.run_test(size=(80, 24)) as pilot:
+        await at_collection(app, pilot)
+        table = app.screen.query_one("#list", LineTable)
+        await until(pilot, lambda: len(table.rows) == 40 and table.size.height < 10)
+        await pilot.pause()
+        seen = len(table.plain().splitlines()) - 1
+        assert 0 < seen < 40
+        assert table.border_subtitle == f"{40 - seen} below"
+        table.action_cursor(39)
+        assert table.border_subtitle == f"{40 - seen} above"
+        table.put(cards[:1])
+        assert not table.border_subtitle

@@ -62,3 +62,16 @@ def test_middle_keeps_both_ends():
 def test_a_line_break_in_a_value_stays_in_its_line():
     assert t.fit("{title}\n{text}", 20) == "{title} {text}      "
     assert t.in_one_line("{title}\n{text}") == "{title}\\n{text}"
+
+
+@pytest.mark.parametrize(("value", "shown"), [(0, "0 chunks"), (1, "1 chunk"), (5_183, "5,183 chunks")])
+def test_one_is_not_many(value, shown):
+    assert t.many(value, "chunk") == shown
+
+
+def test_what_a_key_means_stays_in_its_column():
+    line = "  v      Check every file of the collection against its hash."
+    assert t.hang(line, 40) == ["  v      Check every file of the", "         collection against its hash."]
+    assert t.hang(line, 90) == [line]
+    assert t.hang("Words that go on and on", 12) == ["Words that", "go on and on"]
+    assert t.hang("", 12) == [""]

@@ -113,7 +113,7 @@ def _sum_up(
     rate = last_rate(setting.model.name)
     there = _there(setting)
     remaining = tokens * (1.0 - min(1.0, there / rows)) if rows else tokens
-    said = [f"{t.count(there)} chunks are in the collection already; the run resumes"] if there else []
+    said = [f"already in the collection: {t.many(there, 'chunk')}; the run resumes"] if there else []
     return Estimate(
         title=title, rows=rows, tokens=tokens, disk_bytes=disk,
         seconds=remaining / rate[0] if rate else None,

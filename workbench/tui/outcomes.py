@@ -20,7 +20,7 @@ def findings(content: Any) -> Outcome:
 def verified(content: Any) -> Outcome:
     """`verify`: whole, or each damage with what to do; notes in both cases."""
     read = (
-        f"{content['files']:,} files, {t.size(content['nbytes'])}, {content['rows']:,} chunks, "
+        f"{t.many(content['files'], 'file')}, {t.size(content['nbytes'])}, {t.many(content['rows'], 'chunk')}, "
         f"manifest {content['manifest']}"
     )
     notes = tuple(f"note: {note}" for note in content["notes"])
@@ -32,7 +32,7 @@ def verified(content: Any) -> Outcome:
 
 def exported(content: Any) -> Outcome:
     """`export`: rows, size and the files."""
-    return Outcome((f"{content['rows']:,} rows, {t.size(content['bytes'])}: {', '.join(content['files'])}",))
+    return Outcome((f"{t.many(content['rows'], 'row')}, {t.size(content['bytes'])}: {', '.join(content['files'])}",))
 
 
 def rebuilt(content: Any) -> Outcome:

@@ -33,6 +33,11 @@ def count(value: int | None) -> str:
     return NOTHING if value is None else f"{value:,}"
 
 
+def many(value: int, thing: str) -> str:
+    """`1 chunk`, `5,183 chunks`."""
+    return f"{value:,} {thing}" + ("" if value == 1 else "s")
+
+
 def percent(share: float | None, width: int = 5) -> str:
     """A share (0–1) as ` 97 %`, right-aligned in `width` cells."""
     return (NOTHING if share is None else f"{100.0 * share:.0f} %").rjust(width)
@@ -120,6 +125,14 @@ def wrap(text: str, width: int) -> list[str]:
     for paragraph in text.splitlines() or [""]:
         lines.extend(_wrap_paragraph(paragraph, max(2, width)))
     return lines
+
+
+def hang(line: str, width: int) -> list[str]:
+    """A line of `  key   what it means` as lines of at most `width` cells: the meaning stays in its column."""
+    found = re.match(r" +\S.*? {2,}(?=\S)", line)
+    left = len(found.group()) if found else 0
+    pieces = wrap(line[left:], width - left)
+    return [line[:left] + pieces[0], *(" " * left + piece for piece in pieces[1:])]
 
 
 def _wrap_paragraph(paragraph: str, width: int) -> list[str]:

@@ -48,7 +48,7 @@ class Facts(LineWidget, can_focus=True):
                 lines.append(Line(t.fit(name if number == 0 else "", name_width), "muted").add(piece))
         self._top = max(0, min(self._top, len(lines) - height))
         below = len(lines) - self._top - height
-        self.border_subtitle = f"{below} lines below" if below > 0 else ""
+        self.border_subtitle = f"{t.many(below, 'line')} below" if below > 0 else ""
         return lines[self._top : self._top + height]
 
     def _job_lines(self, width: int) -> list[Line]:

@@ -34,7 +34,7 @@ class Findings(Facts):
             lines += [Line(" " * 27 + "→ ", "key").add(piece) for piece in pieces]
         self._top = max(0, min(self._top, len(lines) - height))
         below = len(lines) - self._top - height
-        self.border_subtitle = f"{below} lines below" if below > 0 else ""
+        self.border_subtitle = f"{t.many(below, 'line')} below" if below > 0 else ""
         return lines[self._top : self._top + height]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from workbench.tui import text as t
 from workbench.tui.actions import Action, actions_of, plain
 from workbench.tui.rooms.dialogs import Reading
 
@@ -21,7 +22,7 @@ _TITLES = {
 }
 
 
-def help_text(room: str, ascii_only: bool = False) -> str:
+def help_text(room: str, ascii_only: bool = False, width: int = 10_000) -> str:
     """Keys of this room first, then those for everywhere, then the other rooms, then words."""
     order = [room, "", *(name for name in _TITLES if name not in (room, ""))]
     parts = [f"{_TITLES[name]}\n" + "\n".join(map(_line, actions_of(name))) for name in order if name in _TITLES]
@@ -30,6 +31,7 @@ def help_text(room: str, ascii_only: bool = False) -> str:
         "a double click gives a panel the whole screen. In the Start room and in a query, Enter starts."
     )
     text = "\n\n".join([*parts, more, WORDS])
+    text = "\n".join(piece for line in text.splitlines() for piece in t.hang(line, width))
     return plain(text).replace("÷", "/") if ascii_only else text
 
 
@@ -42,4 +44,4 @@ class Help(Reading):
     """The text as a dialog."""
 
     def __init__(self, room: str, ascii_only: bool = False) -> None:
-        super().__init__("Help: all keys", help_text(room, ascii_only))
+        super().__init__("Help: all keys", lambda width: help_text(room, ascii_only, width))

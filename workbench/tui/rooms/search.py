@@ -121,7 +121,7 @@ class SearchRoom(Room):
         if answer is not None and answer.problem:
             return (*words, (answer.problem, "bad"))
         if answer is not None and answer.total_ms is not None:
-            words.append((f"{len(answer.hits)} hits in {answer.total_ms:.0f} ms", "good"))
+            words.append((f"{t.many(len(answer.hits), 'hit')} in {answer.total_ms:.0f} ms", "good"))
             parts = [(n, ms) for n, ms in (("query", answer.encode_ms), ("index", answer.index_ms)) if ms is not None]
             words += [(f" ({', '.join(f'{name} {ms:.1f}' for name, ms in parts)})", "muted")] if parts else []
             words += [("  " + answer.note, "warn")] if answer.note else []

@@ -106,8 +106,8 @@ def change_text(verdict: VerdictView, running: bool) -> str:
 def end_lines(result: RunResult) -> list[str]:
     """What a run came to, in two or three lines."""
     lines = [
-        f"{t.count(result.chunks)} chunks in {t.duration(result.seconds)}, "
-        f"{t.si(result.tokens_per_second, 'tokens/s')}, {result.rejects} rejects"
+        f"{t.many(result.chunks, 'chunk')} in {t.duration(result.seconds)}, "
+        f"{t.si(result.tokens_per_second, 'tokens/s')}, {t.many(result.rejects, 'reject')}"
     ]
     if result.outcome == "stopped":
         lines.append("Start the same input again to go on where it stopped.")

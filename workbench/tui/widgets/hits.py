@@ -15,6 +15,7 @@ class HitTable(LineTable):
 
     def build(self, width: int, height: int) -> list[Line]:
         if not self._rows:
+            self._tell_hidden(0)
             return [Line(f" {line}", "muted") for line in t.wrap(self.empty, width - 2)]
         each, best = 2, max(max((hit.score for hit in self._rows), default=0.0), 1e-9)
         visible = max(1, height // each)
@@ -28,6 +29,7 @@ class HitTable(LineTable):
             extend(line, bar(max(0.0, hit.score) / best, 8, self.glyphs)).add(f" {hit.score:6.3f}  ", "muted")
             line.add(t.printable(hit.title) or hit.chunk_id, "title" if here else "strong")
             lines += [line, snippet(hit, width, 6)]
+        self._tell_hidden(self._top + len(lines) // each)
         return lines
 
     def on_click(self, event: events.Click) -> None:
@@ -90,7 +92,7 @@ class HitText(LineWidget, can_focus=True):
         lines += [Line(), *(Line(piece, "faint") for piece in t.wrap(hit.after, width))] if hit.after else []
         self._top = max(0, min(self._top, len(lines) - height))
         below = len(lines) - self._top - height
-        ends = [f"{self._top} lines above"] if self._top else []
+        ends = [f"{t.many(self._top, 'line')} above"] if self._top else []
         self.border_subtitle = ", ".join([*ends, f"{below} below"] if below > 0 else ends)
         return lines[self._top : self._top + height]
 

@@ -80,6 +80,7 @@ class LineTable(LineWidget, can_focus=True):
         self._given: list[Any] = []
         self._rows: list[Any] = []
         self.cursor = 0
+        self.said = ""  # at the lower edge, before how many rows are out of sight
         self._top = 0
 
     # ── rows ─────────────────────────────────────────────────────────────────────────────────────
@@ -119,11 +120,18 @@ class LineTable(LineWidget, can_focus=True):
         columns = self._fitting(width)
         body = max(0, height - 1)
         if not self._rows:
+            self._tell_hidden(0)
             return [self._heading(columns), Line(f" {self.empty}", "muted")]
         self._top = max(0, min(self._top, self.cursor, len(self._rows) - body))
         self._top = max(self._top, self.cursor - body + 1) if body else self._top
         shown = range(self._top, min(len(self._rows), self._top + body))
+        self._tell_hidden(shown.stop)
         return [self._heading(columns), *(self._line(self._rows[i], columns, i == self.cursor) for i in shown)]
+
+    def _tell_hidden(self, stop: int) -> None:
+        """How many rows are out of sight, at the lower edge. `stop`: number of the first row below."""
+        hidden = ((self._top if self._rows else 0, "above"), (len(self._rows) - stop, "below"))
+        self.border_subtitle = "  ".join([self.said] * bool(self.said) + [f"{n} {word}" for n, word in hidden if n > 0])
 
     def _fitting(self, width: int) -> list[tuple[Column, int]]:
         columns = [column for column in self.columns if column.least <= width]

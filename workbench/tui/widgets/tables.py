@@ -67,7 +67,7 @@ class ProcessPanel(LineTable):
         frame, text = self.picture.frame, self.picture.text.lower()
         rows = frame.processes if frame else ()
         shown = [p for p in rows if text in f"{p.name} {p.pid} {p.state}".lower()]
-        self.border_subtitle = f"{len(shown)} of {len(rows)}: {self.picture.text}" if text else ""
+        self.said = f"{len(shown)} of {len(rows)}: {self.picture.text}" if text else ""
         self.put(shown)
 
     def sort_next(self) -> None:
@@ -97,7 +97,7 @@ class LogPanel(Panel):
         lines = [line for entry in kept[-400:] for line in log_lines(entry, width)]
         self._up = max(0, min(self._up, len(lines) - height))
         self.border_subtitle = f"{len(kept)} of {len(self.picture.log)}: {self.picture.text}" if text else (
-            f"{self._up} lines below" if self._up else ""
+            f"{t.many(self._up, 'line')} below" if self._up else ""
         )
         stop = len(lines) - self._up
         return lines[max(0, stop - max(1, height)) : stop] or [
