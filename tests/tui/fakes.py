@@ -14,11 +14,13 @@ from workbench.core.run import RunRequest
 from workbench.telemetry.recorder import Recording
 from workbench.telemetry.snapshot import RunFacts, Snapshot
 from workbench.tui.bridge import (
+    WARMING_UP,
     CollectionCard,
     Estimate,
     HitView,
     Outcome,
     RunCard,
+    RunEnd,
     SearchAnswer,
     SearchQuery,
     Step,
@@ -104,6 +106,12 @@ class FakeWorkbench:
 
     def judge(self, facts: RunFacts, snapshots: Sequence[Snapshot]) -> VerdictView:
         return VERDICT
+
+    def course(self, facts: RunFacts, snapshots: Sequence[Snapshot]) -> list[tuple[float, VerdictView]]:
+        return [(WALL + 0.25, WARMING_UP), (WALL + 20.25, replace(VERDICT, headline="The writer limits the run"))]
+
+    def ending(self, run: Path) -> RunEnd | None:
+        return RunEnd("done", 113.0, 405_000.0, 3_200.0)
 
     def search(self) -> FakeSearch:
         self.searches.append(FakeSearch())

@@ -93,6 +93,13 @@ async def replay(app: WorkbenchApp, pilot) -> None:
     app.screen.action_latest()
     assert "a recording holds no log" in app.screen.query_one(LogPanel).plain()
     assert app.screen.picture.frame.rows_done == 4000
+    room = app.screen
+    await until(pilot, lambda: room._whole is not None, tries=500)
+    assert "done" in room.query_one(RatePanel).plain() and "took" in room.query_one(RatePanel).plain()
+    assert room.picture.verdict == room._whole[0]
+    room.action_earliest()
+    assert not room.picture.verdict.known and "arming up" in room.picture.verdict.headline
+    room.action_latest()
     assert any(process.restarts for process in app.screen.picture.frame.processes)
 
 

@@ -1,13 +1,18 @@
+from dataclasses import replace
+
 import pytest
 
 from tests.tui.conftest import look, show_run, until
-from tests.tui.script import VERDICT, WALL, FakeRun
+from tests.tui.script import FACTS, VERDICT, WALL, FakeRun, snapshot
 from workbench.core.profile import Profile
 from workbench.core.run import Failure, LogLine, RunRequest
+from workbench.telemetry.snapshot import RingReading
 from workbench.tui.bridge import VerdictView
+from workbench.tui.frames import build
+from workbench.tui.glyphs import ASCII
 from workbench.tui.rooms.dialogs import Question, Reading
 from workbench.tui.widgets.meters import CpuPanel, GpuPanel, RateGraph
-from workbench.tui.widgets.panels import PipelinePanel, RatePanel, VerdictPanel
+from workbench.tui.widgets.panels import PipelinePanel, RatePanel, VerdictPanel, rate_lines, wide_pipeline
 from workbench.tui.widgets.tables import LogPanel, ProcessPanel
 
 WIDE, SMALL = (160, 50), (80, 24)
@@ -177,6 +182,42 @@ async def test_the_end_is_told_with_the_problem_or_the_result(make_app):
         await look(app, pilot)
         assert app.state_words() == ("✖ failed", "bad")
         assert any("ended 3 times" in note.message for note in app._notifications)
+        assert "✖ failed" in text(app, RatePanel) and "took 6 s" in text(app, RatePanel)
+
+
+@pytest.mark.parametrize("size", [WIDE, SMALL])
+@pytest.mark.parametrize(("outcome", "sign"), [("done", "✔ done"), ("stopped", "■ stopped")])
+async def test_a_run_that_is_over_says_what_it_took_and_waits_for_nothing(make_app, size, outcome, sign):
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        run = await show_run(app, pilot, 20)
+        assert "left" in text(app, RatePanel) and "◀" in text(app, PipelinePanel)
+        run.end(outcome)
+        await look(app, pilot)
+        said = text(app, RatePanel)
+        assert sign in said and "took 1 min 53 s" in said and "left" not in said
+        assert "◀" not in text(app, PipelinePanel)
+        app.run_room.move(-5)  # back in time: as it was then
+        assert "left" in text(app, RatePanel) and "◀" in text(app, PipelinePanel)
+        app.run_room.action_latest()
+        assert "took 1 min 53 s" in text(app, RatePanel)
+
+
+@pytest.mark.parametrize("width", [106, 120, 154])
+def test_full_rings_of_many_slots_leave_room_for_the_stage_behind(width):
+    shot = replace(snapshot(30.0), batches=RingReading(16, 16, 0), vectors=RingReading(8, 8, 0))
+    chain, busy, *_ = (line.plain() for line in wide_pipeline(build(FACTS, [snapshot(29.0), shot]), "", width, ASCII))
+    assert "16/16 -> encoder" in chain and "8/8   -> writer" in chain and len(chain) <= width
+    assert busy.index("busy", 20) == chain.index("encoder")
+
+
+@pytest.mark.parametrize("phase", ["stopping", "indexing"])
+def test_after_the_input_no_remaining_time_is_claimed(phase):
+    shot = snapshot(30.0)
+    frame = build(FACTS, [snapshot(29.0), replace(shot, progress=replace(shot.progress, phase=phase))], snapshot(1.0))
+    said = "\n".join(line.plain() for line in rate_lines(frame, 76, ASCII))
+    assert f"{phase} …" in said and "left" not in said
+    assert max(len(line) for line in said.splitlines()) <= 76
 
 
 async def test_processes_sort_and_filter_by_keys(make_app):

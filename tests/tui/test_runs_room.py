@@ -37,17 +37,24 @@ async def test_replay_plays_scrubs_and_goes_back(make_app):
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, ReplayRoom))
         room = app.screen
-        await until(pilot, lambda: "Tokenising limits" in room.query_one(VerdictPanel).plain())
-        assert "[a] apply" not in room.query_one(VerdictPanel).plain()
+        verdict, rate = room.query_one(VerdictPanel), room.query_one(RatePanel)
+        await until(pilot, lambda: "warming up" in verdict.plain())
         await pilot.press("space")
         room.seek(WALL + 30)
         await pilot.pause()
         assert room.picture.frame.rows_done == 30 * 3240
-        assert "412 k tokens/s" in room.query_one(RatePanel).plain()
+        assert "412 k tokens/s" in rate.plain() and "left" in rate.plain()
+        assert "The writer limits the run" in verdict.plain()  # what was known then
+        assert "[a] apply" not in verdict.plain()
         await pilot.press("left")
         assert room.picture.frame.wall < WALL + 30
         await pilot.press("end")
         assert room.picture.frame.wall == WALL + 60
+        assert "Tokenising limits" in verdict.plain()  # of the whole run
+        assert "done" in rate.plain() and "took 1 min 53 s" in rate.plain() and "left" not in rate.plain()
+        room.seek(WALL + 5)
+        assert "warming up" in verdict.plain() and "took" not in rate.plain()
+        room.seek(WALL + 60)
         await pilot.press("greater_than_sign", "greater_than_sign")
         assert room.speed == 4.0
         await pilot.press("escape")

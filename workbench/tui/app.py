@@ -169,11 +169,7 @@ class WorkbenchApp(Leaving, Looks):
             return
         from workbench.tui.rooms.replay import ReplayRoom
 
-        self.push_screen(ReplayRoom(recording, self.workbench_judge()))
-
-    def workbench_judge(self) -> Any:
-        """What gives the verdict over a recording."""
-        return getattr(self.workbench, "judge", lambda facts, snapshots: self.run_room.picture.verdict)
+        self.push_screen(ReplayRoom(recording))
 
     def show_collection(self, path: Path) -> None:
         cast("CollectionRoom", self.visit("collection")).show_path(path)

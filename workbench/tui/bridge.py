@@ -6,7 +6,7 @@ them with scripted values. Nothing here blocks: whatever takes time runs in a th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -47,6 +47,16 @@ class VerdictView:
 
 
 WARMING_UP = VerdictView(False, "warming up: not enough of the run has been seen yet")
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """What a run came to: outcome (`done`, `stopped`, `failed`), seconds, rates of the whole run (None: not known)."""
+
+    outcome: str
+    seconds: float
+    tokens_per_second: float | None = None
+    rows_per_second: float | None = None
 
 
 class RunControl(Protocol):
@@ -224,6 +234,15 @@ class Workbench(Protocol):
 
     def replay(self, folder: Path) -> Any:
         """A recording (`telemetry.recorder.Recording`). Raises UsageError. May take a second: call in a thread."""
+
+    def judge(self, facts: RunFacts, snapshots: Sequence[Snapshot]) -> VerdictView:
+        """The verdict over a whole recording; call in a thread."""
+
+    def course(self, facts: RunFacts, snapshots: Sequence[Snapshot]) -> Iterable[tuple[float, VerdictView]]:
+        """What was shown as the verdict while it was recorded, by time (seconds since 1970); call in a thread."""
+
+    def ending(self, run: Path) -> RunEnd | None:
+        """What a recorded run came to; None when it was cut off. Reads disk: call in a thread."""
 
     def search(self) -> SearchControl: ...
 

@@ -62,7 +62,7 @@ class GpuView:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One picture of the run. None = not known."""
+    """One picture of the run. None = not known. outcome, took (s): of a run that is over."""
 
     wall: float
     elapsed: float
@@ -90,6 +90,8 @@ class Frame:
     memory_total: int | None
     processes: tuple[ProcessView, ...]
     foreign: tuple[ForeignReading, ...]
+    outcome: str = ""
+    took: float | None = None
 
     def stage(self, name: str) -> StageView | None:
         return next((stage for stage in self.stages if stage.stage == name), None)

@@ -20,7 +20,7 @@ from workbench.telemetry.codec import load_facts
 from workbench.telemetry.recorder import SAMPLES
 from workbench.telemetry.snapshot import RunFacts
 from workbench.tui import text as t
-from workbench.tui.bridge import CollectionCard, RunCard
+from workbench.tui.bridge import CollectionCard, RunCard, RunEnd
 
 _RUNS_SHOWN = 300
 
@@ -87,6 +87,16 @@ def result_of(folder: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
+def ending(folder: Path) -> RunEnd | None:
+    """What a recorded run came to, from its result; None without one."""
+    result = result_of(folder)
+    seconds, chunks = _number(result.get("seconds")), _number(result.get("chunks"))
+    if seconds is None:
+        return None
+    rows = chunks / seconds if chunks is not None and seconds > 0 else None
+    return RunEnd(str(result.get("outcome", "")), seconds, _number(result.get("tokens_per_second")), rows)
+
+
 def _profile(facts: RunFacts) -> str:
     return str(facts.settings.get("profile", ""))
 
@@ -117,10 +127,14 @@ def describe(path: Path) -> list[tuple[str, str]]:
         ("index", _index(manifest)),
         ("size", f"{t.size(texts + vectors + derived)}: texts {t.size(texts)}, vectors {t.size(vectors)}, "
                  f"derived {t.size(derived)}"),
-        ("changed", f"{_local(manifest.created)}, manifest {manifest.number}, {len(manifest.shards)} shards"),
+        ("changed", f"{_local(manifest.created)}, manifest {manifest.number}, {t.many(len(manifest.shards), 'shard')}"),
     ]
-    pairs += [(key.replace("_", " "), str(value)) for key, value in manifest.identity.items() if str(value)]
+    pairs += [(key.replace("_", " "), _word(value)) for key, value in manifest.identity.items() if str(value)]
     return pairs + ([("note", loaded.trouble)] if loaded.trouble else [])
+
+
+def _word(value: object) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 def _index(manifest: Manifest) -> str:

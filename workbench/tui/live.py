@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from workbench.tui.bridge import (
     Outcome,
     RunCard,
     RunControl,
+    RunEnd,
     SearchControl,
     Told,
     VerdictView,
@@ -61,6 +62,17 @@ class LiveWorkbench:
         from workbench.tui.liverun import view_of
 
         return view_of(diagnose(facts, snapshots))
+
+    def course(self, facts: RunFacts, snapshots: Sequence[Snapshot]) -> Iterable[tuple[float, VerdictView]]:
+        from workbench.diagnose.verdict import course
+        from workbench.tui.liverun import view_of
+
+        return ((wall, view_of(verdict)) for wall, verdict in course(facts, snapshots))
+
+    def ending(self, run: Path) -> RunEnd | None:
+        from workbench.tui import known
+
+        return known.ending(run)
 
     # ── search and collections ───────────────────────────────────────────────────────────────────
     def search(self) -> SearchControl:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 
 from workbench.core.run import Failure, LogLine
 from workbench.telemetry.snapshot import RunFacts, Snapshot
-from workbench.tui.bridge import WARMING_UP, Event, VerdictView
+from workbench.tui.bridge import WARMING_UP, Event, RunEnd, VerdictView
 from workbench.tui.frames import Frame, build
 from workbench.tui.history import Readings, Series
 from workbench.tui.widgets.graph import nice_top
@@ -76,12 +76,11 @@ class Picture:
         if self.at is None:
             self.frame, self.verdict = self._live, verdict
 
-    def sum_up(self, tokens_per_second: float, rows_per_second: float) -> None:
-        """The run is over: from now on the newest frame tells the rates of the whole run."""
+    def sum_up(self, end: RunEnd | None) -> None:
+        """The run is over: from now on the newest frame tells what it came to; None: it failed."""
         if self._live is None:
             return
-        frame = replace(self._live, tokens_per_second=tokens_per_second, rows_per_second=rows_per_second,
-                        seconds_left=0.0)
+        frame = over(self._live, end or RunEnd("failed", self._live.elapsed))
         self.frame, self._live = frame if self.frame is self._live else self.frame, frame
 
     def tell(self, events: Sequence[Event]) -> None:
@@ -142,6 +141,14 @@ class Picture:
         """The next longer or shorter span."""
         fitting = [s for s in SPANS if s > self.span] if longer else [s for s in reversed(SPANS) if s < self.span]
         self.span = fitting[0] if fitting else self.span
+
+
+def over(frame: Frame, end: RunEnd) -> Frame:
+    """The last frame of a run with what the run came to: nothing is left, nobody waits any more."""
+    return replace(
+        frame, phase="ended", paused=False, seconds_left=None, outcome=end.outcome, took=end.seconds,
+        tokens_per_second=end.tokens_per_second, rows_per_second=end.rows_per_second,
+    )
 
 
 def values(frame: Frame) -> dict[str, float | None]:

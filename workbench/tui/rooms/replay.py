@@ -9,24 +9,32 @@ from typing import Any
 from workbench.core.run import LogLine
 from workbench.tui import text as t
 from workbench.tui.actions import bindings_of
-from workbench.tui.bridge import VerdictView
+from workbench.tui.bridge import WARMING_UP, RunEnd, VerdictView
 from workbench.tui.frames import build
+from workbench.tui.picture import over
 from workbench.tui.rooms.picture import PictureRoom
 
 #: Repaints per second while playing.
 _RATE = 4.0
+_READING = VerdictView(False, "the recording is being read: what limited the run is known in a moment")
 
 
 class ReplayRoom(PictureRoom):
-    """Plays a recording (`telemetry.recorder.Recording`). `judge` gives the verdict over its snapshots."""
+    """Plays a recording (`telemetry.recorder.Recording`): at every moment what was known then, as it was live.
+
+    The verdicts of all moments are found again in a thread, from the snapshots; the last moment shows that of the
+    whole run, and what the run came to.
+    """
 
     ROOM = "runs"
     KEYS = "replay"
     BINDINGS = bindings_of("replay")
 
-    def __init__(self, recording: Any, judge: Any) -> None:
+    def __init__(self, recording: Any) -> None:
         super().__init__()
-        self.recording, self._judge = recording, judge
+        self.recording = recording
+        self._verdicts: list[tuple[float, VerdictView]] = []
+        self._whole: tuple[VerdictView, RunEnd | None] | None = None
         self.picture.steers, self.picture.active = False, True
         self.speed, self.playing = 1.0, True
         self._shown = 0
@@ -44,12 +52,23 @@ class ReplayRoom(PictureRoom):
         self.paint()
 
     def _think(self) -> None:
-        verdict = self._judge(self.recording.facts, self.recording.snapshots)
-        self.bench.hand_over(self._judged, verdict)
+        workbench, recording = self.bench.workbench, self.recording
+        whole = workbench.judge(recording.facts, recording.snapshots), workbench.ending(recording.path.parent)
+        self.bench.hand_over(self._judged, whole, list(workbench.course(recording.facts, recording.snapshots)))
 
-    def _judged(self, verdict: VerdictView) -> None:
-        self.picture.verdict = self.picture._live_verdict = verdict
-        self.paint()
+    def _judged(self, whole: tuple[VerdictView, RunEnd | None], verdicts: list[tuple[float, VerdictView]]) -> None:
+        self._whole, self._verdicts = whole, verdicts
+        if self._at is not None:
+            self._show(self._at)
+
+    def _verdict(self, wall: float) -> VerdictView:
+        """What was known at a moment; at the last one, what the whole run says."""
+        if self._whole is None:
+            return _READING
+        if wall >= self.recording.snapshots[-1].wall:
+            return self._whole[0]
+        before = bisect_right(self._verdicts, wall + 1e-6, key=lambda entry: entry[0])
+        return self._verdicts[before - 1][1] if before else WARMING_UP
 
     def mark(self) -> tuple[str, str]:
         sign = self.bench.glyphs.play if self.playing else self.bench.glyphs.pause
@@ -76,11 +95,18 @@ class ReplayRoom(PictureRoom):
         while upto < len(snapshots) and snapshots[upto].wall <= self._at + 1e-6:
             upto += 1
         self._feed(upto)
-        position = max(0, self._index(self._at))
-        self.picture.at = self._at
-        self.picture.frame = build(self.recording.facts, snapshots[max(0, position - 13) : position + 1], snapshots[0])
         if self._at >= last:
             self.playing = False
+        self._show(self._at)
+
+    def _show(self, wall: float) -> None:
+        """Bring the frame and the verdict of a moment into the picture."""
+        snapshots, picture = self.recording.snapshots, self.picture
+        position = max(0, self._index(wall))
+        picture.at, picture.verdict = wall, self._verdict(wall)
+        picture.frame = build(self.recording.facts, snapshots[max(0, position - 13) : position + 1], snapshots[0])
+        if wall >= snapshots[-1].wall and self._whole is not None and self._whole[1] is not None:
+            picture.frame = over(picture.frame, self._whole[1])
         self.paint()
 
     def _feed(self, upto: int) -> None:

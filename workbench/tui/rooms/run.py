@@ -9,7 +9,7 @@ from textual.message import Message
 from workbench.core.run import RunRequest
 from workbench.tui import text as t
 from workbench.tui.actions import Action, bindings_of
-from workbench.tui.bridge import RunControl
+from workbench.tui.bridge import RunControl, RunEnd
 from workbench.tui.feed import Feed, Tick
 from workbench.tui.rooms.dialogs import Question
 from workbench.tui.rooms.picture import PictureRoom
@@ -88,10 +88,12 @@ class RunRoom(PictureRoom):
         problem, result = self.control.error(), self.control.result()
         if problem is not None:
             self.picture.problem = problem
+            self.picture.sum_up(None)
             self.paint()
             self.app.notify(problem, title="The run ended with an error", severity="error", timeout=12, markup=False)
         elif result is not None:
-            self.picture.sum_up(result.tokens_per_second, result.chunks / max(result.seconds, 1e-9))
+            rows = result.chunks / max(result.seconds, 1e-9)
+            self.picture.sum_up(RunEnd(result.outcome, result.seconds, result.tokens_per_second, rows))
             self.paint()
             if not self.bench.restarting:  # the next run is on the screen at once
                 said, head = "\n".join(end_lines(result)), f"Run {result.outcome}"

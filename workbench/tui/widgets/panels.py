@@ -18,6 +18,8 @@ from workbench.tui.widgets.lines import Line, LineWidget, bar, cell, extend, sta
 NAMES = {"worker": "workers", "encoder": "encoder", "writer": "writer"}
 #: A stage waits when it does so for more than this share of its time (TensorFlow's profiler: 5 %, "highly" 20 %).
 WAITS = 0.10
+#: Outcome of a run → its sign and its role.
+_ENDS = {"done": ("good", "good"), "stopped": ("stop", "warn"), "failed": ("bad", "bad")}
 
 
 class Panel(LineWidget, can_focus=True):
@@ -57,7 +59,7 @@ def rate_lines(frame: Frame, width: int, glyphs: Glyphs) -> list[Line]:
     cell(speed, t.si(frame.tokens_per_second, "tokens/s"), 15, "strong", right=True).add("  ")
     cell(speed, t.si(frame.rows_per_second, "chunks/s"), 15, right=True).add("  ")
     tail = Line()
-    cell(tail, t.duration(frame.seconds_left), 10, right=True).add(" left  ", "muted")
+    _time_cell(tail, frame)
     cell(tail, t.count(frame.rejects), 5, "warn" if frame.rejects else "text", right=True).add(" rejects  ", "muted")
     tail.add("pad ", "muted")
     cell(tail, t.degrees(None if frame.padding is None else 100 * frame.padding, "%", 1), 6, right=True)
@@ -65,7 +67,11 @@ def rate_lines(frame: Frame, width: int, glyphs: Glyphs) -> list[Line]:
     done = f"{t.count(frame.rows_done)} of {total}".rjust(2 * len(total) + 4) if frame.rows_total else (
         f"{t.count(frame.rows_done):>9} chunks"
     )
-    far = Line(" " + t.percent(frame.share) + "  ", "strong").add(done + "  ")
+    far = Line()
+    if frame.outcome:
+        sign, role = _ENDS.get(frame.outcome, ("bad", "bad"))
+        far.add(f"  {getattr(glyphs, sign)} {frame.outcome}", role)
+    far.add(" " + t.percent(frame.share) + "  ", "strong").add(done + "  ")
     wide = width >= 126
     room = width - far.used - (speed.used + tail.used + 2 if wide else 0)
     shown = extend(Line(), bar(frame.share, max(8, room), glyphs))
@@ -73,6 +79,16 @@ def rate_lines(frame: Frame, width: int, glyphs: Glyphs) -> list[Line]:
     if wide:
         return [extend(extend(extend(Line(), speed.parts), shown.parts), tail.parts)]
     return [extend(extend(Line(), speed.parts), tail.parts), shown]
+
+
+def _time_cell(line: Line, frame: Frame) -> None:
+    """The remaining time; of a run that is over the time it took; nothing is known of what comes after the input."""
+    if frame.took is not None:
+        cell(line.add("took ", "muted"), t.duration(frame.took), 12)
+    elif frame.phase in ("stopping", "indexing"):
+        cell(line, f"{frame.phase} …", 17, "muted")
+    else:
+        cell(line, t.duration(frame.seconds_left), 10, right=True).add(" left  ", "muted")
 
 
 class VerdictPanel(Panel):
@@ -157,14 +173,20 @@ class PipelinePanel(Panel):
 
 
 def waiting_stage(frame: Frame) -> str:
-    """The stage that waits most for its input, when that is worth telling; the writer's waiting is usual."""
+    """The stage that waits most for its input, when that is worth telling; the writer's waiting is usual.
+
+    Nobody waits for more when the input is through.
+    """
+    if frame.phase != "running":
+        return ""
     stage = frame.stage("encoder")
     return "encoder" if stage and stage.wait_in is not None and stage.wait_in > WAITS else ""
 
 
 def wide_pipeline(frame: Frame, binding: str, width: int, glyphs: Glyphs) -> list[Line]:
     """Four lines: the chain, then busy, in and out below each stage."""
-    ring = 15
+    # A ring of ten slots or more needs two cells more for its figures.
+    ring = 17 if max(frame.batches.slots, frame.vectors.slots) > 9 and width >= 106 else 15
     each = max(18, min(36, (width - 11 - 2 * ring - 8) // 3))
     starts = (11, 11 + each + ring, 11 + 2 * (each + ring))
     arrow = f" {glyphs.rule}{glyphs.arrow} "
@@ -176,7 +198,7 @@ def wide_pipeline(frame: Frame, binding: str, width: int, glyphs: Glyphs) -> lis
             reading = frame.batches if number == 0 else frame.vectors
             chain.to(starts[number] + each).add(arrow.lstrip(), "faint")
             extend(chain, bar(reading.filled / max(1, reading.slots), 4, glyphs, "bar-busy"))
-            chain.add(f" {reading.filled}/{reading.slots}".ljust(5)).add(arrow.strip(), "faint")
+            chain.add(f" {reading.filled}/{reading.slots}".ljust(ring - 10)).add(arrow.strip(), "faint")
     units = f"{t.count(frame.units_done)} of {t.count(frame.units_total)} units"
     if chain.used + 4 + len(units) > width:
         units = f"{t.count(frame.units_done)} units"
