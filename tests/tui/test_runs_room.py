@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tests.tui.conftest import show_run, until
-from tests.tui.script import FACTS, WALL
+from tests.tui.script import FACTS, WALL, recording
 from workbench.tui.bridge import Outcome, RunCard
 from workbench.tui.comparing import SideBySide
 from workbench.tui.rooms.dialogs import Reading
@@ -73,6 +73,20 @@ async def test_playing_moves_with_the_clock(make_app):
         room.speed = 64.0
         await until(pilot, lambda: room._at is not None and room._at >= WALL + 60, tries=400)
         assert not room.playing
+
+
+async def test_a_far_jump_shows_the_moment_at_once_and_fills_the_graphs_bit_by_bit(make_app):
+    app = make_app()
+    app.workbench.replay = lambda folder: recording(600)
+    async with app.run_test(size=SIZE) as pilot:
+        await at_runs(app, pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ReplayRoom) and app.screen._whole)
+        room = app.screen
+        room.action_latest()
+        assert room.picture.frame.wall == WALL + 600 and room._shown < 1200
+        await until(pilot, lambda: room._shown == 2400, tries=1000)
+        assert room.picture.series.last == WALL + 600 and not room.playing
 
 
 async def test_keys_of_a_live_run_do_nothing_in_a_replay(make_app):

@@ -16,6 +16,8 @@ from workbench.tui.rooms.picture import PictureRoom
 
 #: Repaints per second while playing.
 _RATE = 4.0
+#: Snapshots that a repaint brings into the graphs at most (about 0.1 s): a far jump fills them over some repaints.
+_AT_ONCE = 600
 _READING = VerdictView(False, "the recording is being read: what limited the run is known in a moment")
 
 
@@ -83,6 +85,8 @@ class ReplayRoom(PictureRoom):
         passed, self._clock = now - self._clock, now
         if self.playing and self._at is not None:
             self.seek(self._at + passed * self.speed)
+        elif self._at is not None and self._shown <= self._index(self._at):
+            self.seek(self._at)  # the graphs still fill
 
     def seek(self, wall: float) -> None:
         """Show the recording at a moment."""
@@ -92,7 +96,7 @@ class ReplayRoom(PictureRoom):
         last = snapshots[-1].wall
         self._at = max(snapshots[0].wall, min(wall, last))
         upto = self._shown
-        while upto < len(snapshots) and snapshots[upto].wall <= self._at + 1e-6:
+        while upto < min(len(snapshots), self._shown + _AT_ONCE) and snapshots[upto].wall <= self._at + 1e-6:
             upto += 1
         self._feed(upto)
         if self._at >= last:
