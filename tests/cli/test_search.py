@@ -140,6 +140,7 @@ def test_a_comparison_in_words():
     assert "the other is better by 0.200" in in_words(compare("ndcg@10", one, one + 0.2))
     assert "the other is worse by 0.200" in in_words(compare("ndcg@10", one, one - 0.2))
     assert "no difference is shown" in in_words(compare("ndcg@10", one, one + rng.normal(0, 0.05, 80)))
+    assert "(p 1.000; 1 query better, 0 worse)" in in_words(compare("ndcg@10", one, [one[0] + 0.1, *one[1:]]))
 
 
 def test_delete_asks_first_and_compact_gives_the_space_back(tmp_path, capsys, monkeypatch):

@@ -162,7 +162,7 @@ def in_words(found: Comparison) -> str:
     """What a comparison comes to, in a sentence."""
     if found.better == found.worse == 0:
         return f"In {found.measure} they are equal on every query."
-    asked = f"{found.better} queries better, {found.worse} worse"
+    asked = f"{found.better} {'query' if found.better == 1 else 'queries'} better, {found.worse} worse"
     if found.p >= _SURE:
         least = max(abs(found.low), abs(found.high))
         return (
