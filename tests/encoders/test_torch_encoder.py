@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from workbench.core.activity import Activity, Counter, NullMeter
 from workbench.core.errors import DeviceMemoryError, UsageError
 from workbench.core.profile import EncoderSection
-from workbench.encoders import torch_import
+from workbench.encoders import torch_encoder, torch_import
 from workbench.encoders.base import TokenBatch
 from workbench.encoders.bert_weights import relative_bucket
 from workbench.encoders.cpu_linear import PackedLinear
@@ -240,3 +240,11 @@ def test_long_texts_of_a_decoder_are_cut(model):
     embedder = Embedder(str(model("qwen3")), dtype="fp32", max_tokens=16)
     a, b = embedder.embed(["gzip " * 50 + "a", "gzip " * 50 + "b"])
     np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_on_the_cpu_a_larger_model_gets_smaller_batches():
+    """A batch is about a second's work, for each thread at least some hundred tokens."""
+    threads = torch.get_num_threads()
+    small, large, huge = (torch_encoder._budget(torch.device("cpu"), size) for size in (2e7, 1.7e8, 1e10))
+    assert small == max(8192, 512 * threads) > large > huge == 512 * threads
+    assert torch_encoder._budget(torch.device("cuda"), 1.7e8) == 32768

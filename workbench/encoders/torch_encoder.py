@@ -11,6 +11,8 @@ from workbench.encoders.torch_import import import_torch
 
 #: Elements of a model's distinct matrices up to which their rate is measured at its own shapes.
 _CHEAP = 12_000_000
+#: Operations of a batch for each thread: about a second's work.
+_WORK = 2e11
 
 
 class TorchEncoder:
@@ -41,7 +43,7 @@ class TorchEncoder:
             dtype=dtype_name(dtype),
             model=self._spec.model.name,
             dim=self._spec.model.dim,
-            token_budget=self._spec.token_budget or _budget(device),
+            token_budget=self._spec.token_budget or _budget(device, self._spec.model.flops_per_token[0]),
             memory_bytes=torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else None,
             notes=(*self._spec.model.notes, *self._forward.notes),
             threads=torch.get_num_threads() if on_cpu else 0,
@@ -120,9 +122,18 @@ def _shapes(spec: EncoderSpec) -> tuple[tuple[int, int], ...]:
     return own if own and sum(a * b for a, b in set(own)) <= _CHEAP else COMMON_SHAPES
 
 
-def _budget(device: Any) -> int:
-    """Tokens of a batch where the device is saturated; larger ones cost memory and bring nothing."""
-    return {"cuda": 32768, "mps": 16384}.get(device.type, max(8192, 512 * int(import_torch().get_num_threads())))
+def _budget(device: Any, operations: float) -> int:
+    """Tokens of a batch where the device is saturated; larger ones cost memory and bring nothing.
+
+    On the CPU a few rows for each thread are enough, and a batch of a large model should not take many seconds:
+    stopping, a lost process and the verdict all wait for it.
+    """
+    known = {"cuda": 32768, "mps": 16384}.get(device.type)
+    if known is not None:
+        return known
+    threads = int(import_torch().get_num_threads())
+    enough = int(_WORK * threads / max(operations, 1.0))
+    return min(max(enough, 512 * threads), max(8192, 512 * threads))
 
 
 def _device_name(device: Any) -> str:
