@@ -8,7 +8,7 @@ a drift of the machine's speed hits all alike. `tokens/s` counts the model's rea
 the model being loaded and the result being saved (for the workbench: first batch to last commit, its text index
 and files included); `whole` is the wall time of the process, start and import included. Ratios compare turns.
 `MFU`: operations of the real tokens over the machine's own rate of matrix products, measured in the same turns at
-the model's shapes in the same number format (int8: against bf16's). `lowest cosine`: against sentence-transformers'
+the model's shapes in the same number format. `lowest cosine`: against sentence-transformers'
 defaults on the same texts.
 
 Shapes: all-MiniLM-L6-v2 (6 × 384), gte-small (12 × 384), all-mpnet-base-v2 (12 × 768), bge-small-zh-v1.5 (4 × 512)
@@ -161,8 +161,9 @@ def compare(folder: Path, args: argparse.Namespace) -> None:
     seen = {name: Measured() for name in names}
     failed = {name: f"not installed ({everyone[name].install})" for name in names if pythons[name] is None}
     ceilings: dict[str, float] = {}
+    dtypes = sorted({everyone[name].dtype for name in names})
     for turn in range(args.repeat + 1):
-        for dtype, rate in ceiling(model, ("fp32", "bf16")).items():
+        for dtype, rate in ceiling(model, dtypes).items():
             ceilings[dtype] = max(rate, ceilings.get(dtype, 0.0))
         if turn == args.repeat:
             break  # measured before and after all turns
@@ -175,7 +176,6 @@ def compare(folder: Path, args: argparse.Namespace) -> None:
     print(f"{args.rows} texts ({args.texts}, {args.language}), {lengths.sum():,} tokens, at most {args.max_tokens}, "
           f"{args.shape}, {args.repeat} turns; matrix products: "
           + ", ".join(f"{dtype} {rate / 1e9:,.0f} GFLOP/s" for dtype, rate in ceilings.items()))
-    ceilings["int8"] = ceilings["bf16"]
     work = operations(model, lengths, args.max_tokens) / lengths.sum()
     _table(folder, everyone, seen, failed, ceilings, work)
 
