@@ -134,9 +134,11 @@ def ceiling(model: Path, dtypes: Sequence[str]) -> dict[str, float]:
     """The machine's rate of matrix products at the model's shapes now, operations/s by number format."""
     code = (
         "import json, sys\nfrom pathlib import Path\nfrom workbench.encoders.fingerprint import weight_files\n"
+        "from workbench.encoders.int8_linear import available\n"
         "from workbench.encoders.matrix_rate import matrix_rate\nfrom workbench.encoders.shapes import matrix_shapes\n"
         "shapes = tuple(matrix_shapes(weight_files(Path(sys.argv[1]))))\n"
-        "print(json.dumps({d: matrix_rate('cpu', d, shapes, rows=4096, cached=False) for d in sys.argv[2:]}))"
+        "print(json.dumps({d: matrix_rate('cpu', d, shapes, rows=4096, cached=False)"
+        " for d in sys.argv[2:] if d != 'int8' or available()}))"
     )
     found = run_process([sys.executable, "-c", code, str(model), *dtypes]).json
     return {name: float(rate) for name, rate in found.items()}  # type: ignore[arg-type]
