@@ -63,6 +63,13 @@ def scan(
     return best
 
 
+def one_by_one(collection: Collection) -> Iterator[int]:
+    """Positions of the shards, for `scan` and the like; what was mapped for one is let go before the next."""
+    for shard in range(len(collection.shards)):
+        yield shard
+        collection.close()
+
+
 def scan_rows(collection: Collection, queries: Scores, k: int, ordinals: Ordinals) -> Best:
     """Exact top k among the rows named; cheap when they are few."""
     best = Best(len(queries), k)
@@ -73,7 +80,7 @@ def scan_rows(collection: Collection, queries: Scores, k: int, ordinals: Ordinal
 
 
 def _scan_block(best: Best, queries: Scores, block: Floats, ordinals: Ordinals, collection: Collection) -> None:
-    _knn_into(best, queries, comparable(block.astype(np.float32), collection.manifest.metric), ordinals)
+    _knn_into(best, queries, comparable(block.astype(np.float32, copy=False), collection.manifest.metric), ordinals)
 
 
 def _knn_into(best: Best, queries: Scores, vectors: Scores, ordinals: Ordinals) -> None:

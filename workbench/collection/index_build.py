@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from workbench.collection import index_kinds
-from workbench.collection.exact import Best, Ordinals, Scores, scan
+from workbench.collection.exact import Best, Ordinals, Scores, one_by_one, scan
 from workbench.collection.index_kinds import Kind
 from workbench.collection.manifest import CollectionDamaged, Derived, Fact, Manifest
 from workbench.collection.reader import Collection, comparable
@@ -23,7 +23,6 @@ Progress = Callable[[str, int, int], None]
 TARGET = 0.995
 #: Candidates per hit that calibration may choose.
 RESCORES = (1, 2, 4, 8, 16, 32, 64, 128)
-_QUERIES_MAPPED = 4  # queries whose candidates may bring pages into memory before the maps are dropped
 _TRAINING_BYTES = 256 << 20  # float32 vectors that training holds in memory
 _PER_LIST = 64  # training vectors per inverted list (FAISS asks for 39 to 256)
 #: An index grows without new training until it holds so many times what it was trained for.
@@ -118,7 +117,7 @@ def _filled(
         tell("adding vectors", int(collection.starts[shard]), collection.ordinals)
         stored = collection.vectors(shard)
         if len(stored):
-            index.add(comparable(stored.astype(np.float32), collection.manifest.metric))
+            index.add(comparable(stored.astype(np.float32, copy=False), collection.manifest.metric))
         del stored
         collection.close()  # drops the maps (they come again when asked for): memory must not grow with the collection
     return index, trained
@@ -171,7 +170,7 @@ def _spread(collection: Collection, rows: int) -> Scores:
     chosen = np.linspace(0, collection.ordinals - 1, rows).astype(np.int64)
     found = np.empty((rows, collection.dim), np.float32)
     edges = np.searchsorted(chosen, collection.starts)
-    for shard in _one_by_one(collection):
+    for shard in one_by_one(collection):
         begin, end = int(edges[shard]), int(edges[shard + 1])
         if end > begin:
             found[begin:end] = collection.gather(chosen[begin:end])
@@ -212,14 +211,7 @@ def _truth(collection: Collection, sample: int) -> _Truth:
     own = np.unique(np.linspace(0, collection.ordinals - 1, min(sample, collection.ordinals)).astype(np.int64))
     queries = collection.gather(own)
     k = min(10, collection.ordinals - 1)
-    return _Truth(queries, own, scan(collection, queries, k + 1, shards=_one_by_one(collection)), k)
-
-
-def _one_by_one(collection: Collection) -> Iterator[int]:
-    """Positions of the shards; what was mapped for one is let go before the next."""
-    for shard in range(len(collection.shards)):
-        yield shard
-        collection.close()
+    return _Truth(queries, own, scan(collection, queries, k + 1, shards=one_by_one(collection)), k)
 
 
 def _recalls(index: Any, collection: Collection, truth: _Truth, rescores: tuple[int, ...]) -> list[float]:
@@ -228,15 +220,23 @@ def _recalls(index: Any, collection: Collection, truth: _Truth, rescores: tuple[
         return [1.0] * len(rescores)
     most = min(max(rescores) * 10 + 1, index.ntotal)
     found = index.search(truth.queries, most)[1]
+    scores = _scored(collection, truth.queries, found)
     hits = np.zeros(len(rescores))
     for row, own in enumerate(truth.own):
-        if row % _QUERIES_MAPPED == 0:
-            collection.close()
         neighbours = truth.best.scores[row][truth.best.ordinals[row] != own][: truth.k]
-        candidates = found[row][found[row] >= 0]
-        scores = collection.gather(candidates) @ truth.queries[row]
-        scores[candidates == own] = -np.inf
-        good = scores >= neighbours[-1] - 1e-5  # sums in another order differ in the last bits
+        good = scores[row] >= neighbours[-1] - 1e-5  # sums in another order differ in the last bits
+        good[found[row] == own] = False
         for place, rescore in enumerate(rescores):
             hits[place] += min(int(good[: rescore * 10 + 1].sum()), truth.k)
     return [float(hit / (truth.k * len(truth.own))) for hit in hits]
+
+
+def _scored(collection: Collection, queries: Scores, found: Ordinals) -> Scores:
+    """Exact scores float32 [queries, n] of what was found; −inf where `found` is −1. Shard by shard for all queries
+    together: candidates lie scattered, so that one query after the other would map pages of every shard at once."""
+    scores = np.full(found.shape, -np.inf, np.float32)
+    for shard in one_by_one(collection):
+        inside = (found >= collection.starts[shard]) & (found < collection.starts[shard + 1])
+        for row in np.flatnonzero(inside.any(axis=1)):
+            scores[row, inside[row]] = collection.gather(found[row, inside[row]]) @ queries[row]
+    return scores

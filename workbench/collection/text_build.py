@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -99,14 +99,14 @@ def _copied(root: Path, part: Derived, folder: Path) -> bool:
     """Copy a generation; False, and nothing is left of it, when a file is not what was written."""
     for entry in part.files:
         try:
-            data = (root / entry.name).read_bytes()
+            good = sha256_of(root / entry.name)[1] == entry.sha256  # never whole in memory
         except OSError:
-            data = b""
-        if hashlib.sha256(data).hexdigest() != entry.sha256:
+            good = False
+        if not good:
             for path in folder.iterdir():
                 path.unlink()
             return False
-        (folder / Path(entry.name).name).write_bytes(data)
+        shutil.copyfile(root / entry.name, folder / Path(entry.name).name)
     return True
 
 
