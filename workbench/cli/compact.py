@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from workbench.cli.common import Steps, add_collection, add_json, print_json, size
 from workbench.core import paths
 from workbench.search.upkeep import compact
+from workbench.tui.text import many
 
 if TYPE_CHECKING:
     from workbench.cli.common import Subparsers
@@ -34,5 +35,5 @@ def execute(args: argparse.Namespace) -> int:
         print(f"nothing is deleted: {path}")
     else:
         saved = f"{size(done.before)} became {size(done.after)}"
-        print(f"{done.rows:,} deleted chunks taken out of {done.shards:,} shards, {saved}: {path}")
+        print(f"{many(done.rows, 'deleted chunk')} taken out of {many(done.shards, 'shard')}, {saved}: {path}")
     return 0

@@ -11,6 +11,7 @@ from workbench.cli.common import add_collection, add_json, print_json
 from workbench.core import paths
 from workbench.core.errors import UsageError
 from workbench.search.upkeep import delete
+from workbench.tui.text import many
 
 if TYPE_CHECKING:
     from workbench.cli.common import Subparsers
@@ -42,9 +43,9 @@ def execute(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"collection": str(path), **asdict(done)})
     elif args.dry_run:
-        print(f"{done.matched:,} of {done.left:,} chunks would be deleted: {path}")
+        print(f"{done.matched:,} of {many(done.left, 'chunk')} would be deleted: {path}")
     else:
-        print(f"{done.deleted:,} chunks deleted, {done.left:,} left: {path}")
+        print(f"{many(done.deleted, 'chunk')} deleted, {done.left:,} left: {path}")
     return 0
 
 
@@ -69,8 +70,8 @@ def _ask(path: object, count: int) -> None:
     if not count:
         return
     if sys.stdin is None or not sys.stdin.isatty():
-        raise UsageError(f"{count:,} chunks would be deleted", where=str(path), remedy="Say --yes to do it")
-    sys.stderr.write(f"Delete {count:,} chunks from {path}? [y/N] ")
+        raise UsageError(f"{many(count, 'chunk')} would be deleted", where=str(path), remedy="Say --yes to do it")
+    sys.stderr.write(f"Delete {many(count, 'chunk')} from {path}? [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise UsageError("nothing was deleted")

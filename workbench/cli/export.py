@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from workbench.cli.common import Steps, add_collection, add_json, print_json, size
 from workbench.core import paths
 from workbench.core.errors import RunFailed, UsageError
+from workbench.tui.text import many
 
 if TYPE_CHECKING:
     from workbench.cli.common import Subparsers
@@ -46,5 +47,5 @@ def execute(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"collection": str(path), "files": names, "rows": rows, "dim": dim, "bytes": written})
     else:
-        print(f"{rows:,} rows, {size(written)}: {', '.join(names)}")
+        print(f"{many(rows, 'row')}, {size(written)}: {', '.join(names)}")
     return 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.cli.common import add_collection, add_json, print_json, size, table
 from workbench.core import paths
+from workbench.tui.text import many
 
 if TYPE_CHECKING:
     from workbench.cli.common import Subparsers
@@ -84,7 +85,7 @@ def text(content: dict[str, Any]) -> str:
         ("index", _index(index, content["index_is_complete"])),
         ("size", f"{size(sizes['total'])}: texts {size(sizes['texts'])}, vectors {size(sizes['vectors'])}, "
                  f"derived {size(sizes['derived'])}"),
-        ("changed", f"{content['changed']}, manifest {content['manifest']}, {content['shards']} shards"),
+        ("changed", f"{content['changed']}, manifest {content['manifest']}, {many(content['shards'], 'shard')}"),
         ("runs", str(len(content["runs"]))),
     ]
     identity = table([(key, value.replace("\n", "\\n")) for key, value in content["identity"].items()], indent="  ")

@@ -17,6 +17,7 @@ from workbench.cli.common import add_json, duration, print_json, program
 from workbench.core.errors import UsageError
 from workbench.core.profile_io import apply_overrides, load_profile
 from workbench.core.run import Failure, LogLine, RunRequest, RunResult
+from workbench.tui.text import many
 
 if TYPE_CHECKING:
     from workbench.cli.common import Subparsers
@@ -178,8 +179,9 @@ def json_result(result: RunResult) -> dict[str, Any]:
 
 def summary(result: RunResult) -> str:
     """A few lines for people."""
+    ended = "Done" if result.outcome == "done" else "Stopped"
     lines = [
-        f"{'Done' if result.outcome == 'done' else 'Stopped'}: {result.chunks:,} chunks in {duration(result.seconds)}"
+        f"{ended}: {many(result.chunks, 'chunk')} in {duration(result.seconds)}"
         + (f" ({result.resumed:,} were there before)" if result.resumed else "")
         + (f", {result.tokens_per_second:,.0f} tokens/s" if result.tokens_per_second else ""),
     ]
@@ -190,7 +192,7 @@ def summary(result: RunResult) -> str:
             f"{encoder['model']} on {encoder['device']} ({encoder['dtype']})"
         )
     if result.rejects:
-        lines.append(f"  {result.rejects:,} rows rejected; reasons in {Path(result.collection) / 'rejects'}")
+        lines.append(f"  {many(result.rejects, 'row')} rejected; reasons in {Path(result.collection) / 'rejects'}")
     recall = result.index.get("recall_at_10")
     if result.index.get("kind"):
         lines.append(f"  index {result.index['kind']}" + (f", recall@10 {recall:.3f}" if recall is not None else ""))

@@ -11,6 +11,7 @@ from workbench.cli.common import Steps, add_collection, add_json, print_json, si
 from workbench.collection.jobs import verify_collection
 from workbench.core import paths
 from workbench.core.errors import UsageError
+from workbench.tui.text import many
 
 if TYPE_CHECKING:
     from workbench.cli.common import Subparsers
@@ -51,6 +52,9 @@ def text(report: Report, done: list[str]) -> str:
     lines = [f"repaired: {line}" for line in done]
     lines += [f"{problem.file}: {problem.what}\n    → {problem.remedy}" for problem in report.problems]
     lines += [f"note: {note}" for note in report.notes]
-    read = f"{report.files:,} files, {size(report.nbytes)}, {report.rows:,} chunks, manifest {report.manifest}"
+    read = (
+        f"{many(report.files, 'file')}, {size(report.nbytes)}, {many(report.rows, 'chunk')}, "
+        f"manifest {report.manifest}"
+    )
     state = "whole" if report.whole else f"{len(report.problems)} damaged"
     return "\n".join([*lines, f"{state}: {report.collection} ({read})"])
