@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
+import sys
 from multiprocessing.connection import Connection
 
 import numpy as np
@@ -92,3 +94,18 @@ def test_a_child_writes_into_the_parents_segment(kind, tmp_path, monkeypatch):
 
 def no_room(*_: object, **__: object) -> None:
     raise OSError(28, "No space left on device")
+
+
+def test_views_outlive_the_segment_they_look_into_without_a_complaint(tmp_path, monkeypatch):
+    complaints = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    owner = Segment.create(64, tmp_path, "batches")
+    words = np.frombuffer(Segment.attach(owner.name).buffer, np.uint8)
+    mine = np.frombuffer(owner.buffer, np.uint8)
+    gc.collect()
+    owner.buffer[3] = 7
+    owner.close(remove=True)
+    assert (words[3], mine[3]) == (7, 7)
+    del owner, words, mine
+    gc.collect()
+    assert complaints == []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import shared_memory
 from pathlib import Path
@@ -23,8 +24,19 @@ class SegmentName:
     size: int
 
 
+class _Memory(shared_memory.SharedMemory):
+    """Shared memory whose object may be dropped before the views of it: they keep the mapping, as with `mmap`.
+
+    The one of the library closes itself then, and complains on standard error that it cannot.
+    """
+
+    def __del__(self) -> None:
+        with suppress(OSError, BufferError):
+            self.close()
+
+
 class Segment:
-    """A mapped block of bytes; `buffer` is valid until `close`."""
+    """A mapped block of bytes; `buffer` is valid until `close`, also when the segment itself is dropped."""
 
     def __init__(self, name: SegmentName, holder: shared_memory.SharedMemory | mmap.mmap) -> None:
         self.name = name
@@ -41,7 +53,7 @@ class Segment:
         """
         size = max(size, 1)
         try:
-            memory = shared_memory.SharedMemory(create=True, size=size)
+            memory = _Memory(create=True, size=size)
             try:
                 _reserve(memory, size)
             except OSError:
@@ -60,7 +72,7 @@ class Segment:
         """Map a segment that the parent made. Raises OSError when it is gone."""
         if name.kind == "file":
             return cls._map(name)
-        return cls(name, shared_memory.SharedMemory(name=name.name))
+        return cls(name, _Memory(name=name.name))
 
     @classmethod
     def _map(cls, name: SegmentName) -> Segment:
@@ -69,8 +81,8 @@ class Segment:
 
     def close(self, *, remove: bool = False) -> None:
         """Unmap; the owner also removes. Views that still live keep the mapping until they die."""
-        self.buffer.release()
         try:
+            self.buffer.release()
             self._holder.close()
         except BufferError:
             return  # an array still looks into it: the process's end unmaps it
