@@ -46,6 +46,7 @@ class ChildProcess:
     leaving: bool = False
     restarts: int = 0
     started: float = field(default=0.0)
+    _early: list[object] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -68,6 +69,9 @@ class ChildProcess:
         self.process, self.pipe = process, ours
         self.ready, self.gone, self.leaving = False, False, False
         self.started = time.perf_counter()
+        for message in self._early:
+            self.send(message)
+        self._early.clear()
 
     def _spawned(self) -> tuple[BaseProcess, Connection]:
         ours, theirs = make_pipe()
@@ -79,7 +83,10 @@ class ChildProcess:
         return process, ours
 
     def send(self, message: object) -> bool:
-        """Send; False when the process is gone (its end is dealt with elsewhere)."""
+        """Send, or keep until the process is started; False when it is gone (its end is dealt with elsewhere)."""
+        if self.process is None:
+            self._early.append(message)
+            return True
         if self.pipe is None or self.gone:
             return False
         try:

@@ -131,7 +131,7 @@ class Supervisor:
                     worker.send(lease)
 
     def _start_writer(self) -> None:
-        """There is nothing for it before a model is ready; until then the cores have better to do than load it."""
+        """Not before there is work for it: until then the cores have a model to load and a first batch to compute."""
         if self.pipeline.writer.process is None:
             self.pipeline.writer.start()
 
@@ -144,12 +144,15 @@ class Supervisor:
                     self.flow.forward()  # not at the end of the round: an idle encoder costs most
             case wire.Encoded():
                 self.flow.on_encoded(child.index, message)
+                self._start_writer()
             case wire.SlotFree(slot):
                 self.flow.vector_slots.release(slot)
             case wire.Committed():
                 self._on_committed(message)
             case wire.UnitPrepared():
                 self.flow.on_prepared(message)
+                if not message.batches:
+                    self._start_writer()
             case wire.NeedSlots() | wire.Abandoned() | wire.UnitRead() | wire.ProbeOk() | wire.UnitFailed():
                 self._take_unit(child.index, message)
             case _:
@@ -186,7 +189,6 @@ class Supervisor:
                 self.encoder_info = info
                 self._pads = info.pads
                 self._set_budget(info.token_budget)
-                self._start_writer()
                 self._sink.log("info", f"model ready on {info.device_name} ({info.dtype})")
             case wire.BudgetCut(tokens):
                 self._set_budget(tokens)
