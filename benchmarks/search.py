@@ -100,6 +100,8 @@ def _latency(path: Path, texts: list[str]) -> None:
     part = searcher._parts[0]
     collection = part.collection
     vectors = _near(collection, len(texts))
+    for text, vector in zip(texts, vectors, strict=True):  # files come into memory, as they are after some use
+        searcher.answer(Query(text, vector=vector.tobytes(), fold=False))
     rows = []
     filters = _FILTERS if "part" in collection.schema().names else _FILTERS[:1]
     for label, where in filters:

@@ -24,10 +24,8 @@ Vector = NDArray[np.float32]
 #: Candidates that each search gives to the fusion, at least; twice the hits wanted, if that is more. Of the ten best
 #: of three judged sets 0.9997 or more are those of pools of 400.
 _POOL = 50
-#: So many of them are as exact as hits of a dense search; of the others some may be missed.
-_SURE = 25
-#: Under a filter so few found by their words will do.
-_ENOUGH = 0.6
+#: Under a filter, where words find a row only among many that it leaves out, so many of them will do.
+_FILTERED = 25
 #: Vectors the mean of a collection is estimated from.
 _MEAN_SAMPLE = 2048
 #: Words that stand for a chunk when others like it are looked for.
@@ -152,8 +150,9 @@ class Part:
         """The k best rows of both searches together, best first."""
         assert self.text is not None
         pool = max(_POOL, 2 * k)
-        near = {row.ordinal: row.score for row in self.dense(vector, pool, allowed, max(_SURE, k))}
-        best = self.text.search(text, pool, allowed, enough=max(k, int(pool * _ENOUGH)))
+        near = {row.ordinal: row.score for row in self.dense(vector, pool, allowed, k)}
+        words = pool if allowed is None else max(_FILTERED, k)
+        best = self.text.search(text, words, allowed, enough=k)
         worded = dict(zip(best.ordinals.tolist(), best.scores.tolist(), strict=True))
         ordinals = np.array(list(dict.fromkeys((*near, *worded))), np.int64)
         if not len(ordinals):
