@@ -23,21 +23,25 @@ from workbench.telemetry.board import ROW_BYTES, Board
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """Children that can be started, over segments that the parent owns."""
+    """Children that can be started, over segments that the parent owns.
+
+    `loads`: an encoder has a model to load, so that the writer had better not take a core meanwhile.
+    """
 
     collection: Path
     folder: Path
     pipeline: Pipeline
     board: Board
+    loads: bool
 
     def start_encoders(self, early: EarlyEncoder | None = None) -> None:
         """First, because loading a model takes longest; `early` becomes the first of them."""
         for number, child in enumerate(self.pipeline.encoders):
             child.start(early.become(child.spec) if early is not None and number == 0 else None)
 
-    def start_workers(self) -> None:
-        """Those that have not been started yet; the supervisor starts the writer when there is something for it."""
-        for child in self.pipeline.workers:
+    def start_rest(self) -> None:
+        """Those that have not been started yet; a writer that has to wait is started by the supervisor."""
+        for child in self.pipeline.workers if self.loads else [*self.pipeline.workers, self.pipeline.writer]:
             if child.process is None:
                 child.start()
 
@@ -68,7 +72,7 @@ def assemble(setting: Setting, folder: Path, known: str = "") -> Iterator[Assemb
     board = Board(segments.board.buffer, rows)
     pipeline = _pipeline(setting, folder, segments, rows, known)
     try:
-        yield Assembly(into, folder, pipeline, board)
+        yield Assembly(into, folder, pipeline, board, any(spec.engine == "torch" for spec in setting.encoders))
     finally:
         end_all(pipeline.all, Stop(), 0.5)
         board.release()

@@ -115,7 +115,7 @@ class Session:
         known = str(updating.known_folder(collection))
         assembly = stack.enter_context(assemble(setting, run_folder, known))
         assembly.start_encoders(self._early)
-        assembly.start_workers()  # they come up while this process looks at what is known
+        assembly.start_rest()  # they come up while this process looks at what is known
         candidates = updating.write_known(collection, update)
         result = self._carry_out(assembly, collection, setting, update.plan)
         if result.outcome != "done":
@@ -156,7 +156,7 @@ class Session:
         self.facts = self._facts(assembly, setting, plan)
         self.supervisor = supervisor
         self._pass_on()
-        assembly.start_workers()
+        assembly.start_rest()
         recorder = Recorder(assembly.folder, self.facts)  # also without samples: it says what was run
         telemetry = self._request.profile.pipeline.telemetry
         kept = KEPT_FOR_TRACE if telemetry == "full" else KEPT
