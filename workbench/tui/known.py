@@ -23,6 +23,8 @@ from workbench.tui import text as t
 from workbench.tui.bridge import CollectionCard, RunCard, RunEnd
 
 _RUNS_SHOWN = 300
+#: Tokens of a run whose rate tells something of the next one.
+_TELLING = 10_000
 
 
 def collections() -> list[CollectionCard]:
@@ -102,11 +104,16 @@ def _profile(facts: RunFacts) -> str:
 
 
 def last_rate(model: str) -> tuple[float, str] | None:
-    """Tokens/s of the newest finished run with a model, and where it is from; None without any."""
+    """Tokens/s of the newest finished run with a model, and where it is from; None without any.
+
+    Runs of a few texts say how long starting takes, not how fast the machine is.
+    """
     for card in runs():
-        if card.model == model and card.tokens_per_second and card.outcome in ("done", "stopped"):
-            rate = t.si(card.tokens_per_second, "tokens/s")
-            return card.tokens_per_second, f"at {rate}, as on {t.date(card.started)}"
+        found = card.tokens_per_second or 0.0
+        tells = card.outcome in ("done", "stopped") and found * (card.seconds or 0.0) >= _TELLING
+        if card.model == model and tells:
+            rate = t.si(found, "tokens/s")
+            return found, f"at {rate}, as on {t.date(card.started)}"
     return None
 
 
