@@ -196,7 +196,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(files.shutil, "disk_usage", lambda _: Usage)
     wanted = spec(tmp_path, chunk_table(tmp_path / "c.parquet", [("doc-0", 0, 5)]), docs=doc_table(tmp_path))
-    with pytest.raises(UsageError, match="laying out the documents needs") as caught:
+    with pytest.raises(UsageError, match="about 67 MB that laying out the documents needs") as caught:
         open_source(wanted).plan()
     assert caught.value.exit_code == 2
     assert list((tmp_path / "cache").iterdir()) == []

@@ -11,6 +11,8 @@ from workbench.collection.store import OURS
 from workbench.core.errors import UsageError
 
 _SHOWN = 64  # characters of a value
+#: What it means when a collection or an encoder does not name a key.
+_UNSAID = {"numbers": "floating point"}
 
 
 def refuse_foreign_folder(path: Path) -> None:
@@ -31,7 +33,8 @@ def differences(have: Mapping[str, str], want: Mapping[str, str]) -> list[str]:
     """Lines "key: theirs, not ours" for every key whose values differ."""
     lines = []
     for key in sorted({*have, *want}):
-        one, other = have.get(key, "(nothing)"), want.get(key, "(nothing)")
+        unsaid = _UNSAID.get(key, "(nothing)")
+        one, other = have.get(key, unsaid), want.get(key, unsaid)
         if one != other:
             lines.append(f"{key}: {_short(one)}, not {_short(other)}")
     return lines

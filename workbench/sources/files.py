@@ -20,6 +20,7 @@ WHOLE = 4 << 20  # a file up to this size is hashed whole
 _BLOCK, _BLOCKS = 1 << 16, 16
 _STALE_SECONDS = 86_400
 _ATTEMPTS = 8
+_SPARE = 64 << 20  # bytes that stay free beside what is laid out
 
 
 def require_file(path: Path) -> None:
@@ -98,7 +99,7 @@ def lay_out(target: Path, nbytes: int, write: Callable[[Path], None]) -> None:
     with disk_errors(target.parent, nbytes):
         target.parent.mkdir(parents=True, exist_ok=True)
         _sweep(target.parent)
-        if shutil.disk_usage(target.parent).free < nbytes + (64 << 20):
+        if shutil.disk_usage(target.parent).free < nbytes + _SPARE:
             raise OSError(errno.ENOSPC, "no space left")
         staged = target.with_name(f"{target.name}.part-{os.getpid()}")
         try:
@@ -123,7 +124,8 @@ def disk_errors(folder: Path, nbytes: int) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)) or "space" in str(error).lower():
-            size = f"about {nbytes / 1e9:.1f} GB" if nbytes >= 5e7 else f"about {nbytes / 1e6:.0f} MB"
+            need = nbytes + _SPARE
+            size = f"about {need / 1e9:.1f} GB" if need >= 1e9 else f"about {need / 1e6:.0f} MB"
             raise UsageError(
                 f"the disk has not the {size} that laying out the documents needs", where=str(folder),
                 remedy="Make room, or choose a collection on another disk with --into",
