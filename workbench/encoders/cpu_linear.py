@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-_FUSED = {"gelu": ("gelu", "none"), "gelu_tanh": ("gelu", "tanh"), "relu": ("relu", ""), "none": ("none", "")}
+#: Activation → its name and variant in oneDNN, computed while the result of a product is still in the cache.
+FUSED = {"gelu": ("gelu", "none"), "gelu_tanh": ("gelu", "tanh"), "relu": ("relu", ""), "none": ("none", "")}
 _PLAIN: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": functional.gelu,
     "gelu_tanh": lambda x: functional.gelu(x, approximate="tanh"),
@@ -53,7 +54,7 @@ class PackedLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[…, inputs] → […, outputs]."""
         if self._onednn:
-            attr, algorithm = _FUSED[self._act]
+            attr, algorithm = FUSED[self._act]
             out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._weight, self._bias, attr, [], algorithm)
             return out
         return _PLAIN[self._act](functional.linear(x, self._weight, self._bias))

@@ -14,7 +14,8 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-_POST = {"gelu": ("gelu", "none"), "gelu_tanh": ("gelu", "tanh"), "relu": ("relu", ""), "none": ("none", "")}
+from workbench.encoders.cpu_linear import FUSED
+
 #: Value of uint8 that stands for zero where both signs are equally likely.
 MIDDLE = 128
 _TOP = 127
@@ -75,7 +76,7 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """uint8 [rows, inputs] → [rows, outputs]."""
-        post, algorithm = _POST[self._act]
+        post, algorithm = FUSED[self._act]
         out: Tensor = torch.ops.onednn.qlinear_pointwise(
             x, self._taken.step, self._taken.zero, self._weight, self._scales, self._zeros, self._bias,
             self._gives.step, self._gives.zero, self._dtype, post, [], algorithm,
