@@ -58,6 +58,16 @@ async def test_rebuild_asks_for_the_kind_and_can_be_cancelled(make_app):
         await until(pilot, lambda: "recall@10: 0.981" in facts.plain())
 
 
+async def rebuild_after_check(app, pilot, facts):
+    """The check that goes on ends well, then the index is built anew."""
+    app.workbench.tell("verify", Outcome(("whole: 3 files",)))
+    await until(pilot, lambda: "whole: 3 files" in facts.plain())
+    await pilot.press("b")
+    await pilot.pause()
+    await pilot.press("enter")
+    await pilot.pause()
+
+
 async def test_nothing_is_asked_while_another_job_goes_on(make_app):
     app = make_app()
     async with app.run_test(size=SIZE) as pilot:
@@ -69,12 +79,7 @@ async def test_nothing_is_asked_while_another_job_goes_on(make_app):
         assert [note.message for note in app._notifications] == [
             "The check of books goes on: wait for its end, or cancel it with x."
         ]
-        app.workbench.tell("verify", Outcome(("whole: 3 files",)))
-        await until(pilot, lambda: "whole: 3 files" in facts.plain())
-        await pilot.press("b")
-        await pilot.pause()
-        await pilot.press("enter")
-        await pilot.pause()
+        await rebuild_after_check(app, pilot, facts)
         assert app.workbench.kinds == ["auto"]
 
 
@@ -112,12 +117,7 @@ async def test_a_job_shows_at_once_and_takes_the_place_of_what_was_said_before(m
     async with app.run_test(size=SIZE) as pilot:
         facts = await at_collection(app, pilot)
         await pilot.press("v")
-        app.workbench.tell("verify", Outcome(("whole: 3 files",)))
-        await until(pilot, lambda: "whole: 3 files" in facts.plain())
-        await pilot.press("b")
-        await pilot.pause()
-        await pilot.press("enter")
-        await pilot.pause()
+        await rebuild_after_check(app, pilot, facts)
         assert "starting" in facts.plain()
         assert "whole" not in facts.plain()
 
