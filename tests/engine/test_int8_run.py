@@ -30,4 +30,4 @@ def test_a_run_in_int8_is_kept_apart_and_searched_in_int8(tmp_path):
         assert hit.chunk_id == ids[7] == found.search(embedded, k=1, mode="dense")[0].chunk_id
         assert found.info().dtype == "int8"  # known once a query was embedded
     near = Embedder(str(tmp_path / "tiny-model"), dtype="int8").embed([embedded])[0] @ vectors[7]
-    assert near > 0.9999
+    assert near > 0.999  # alone, not padded beside others: a value near the middle of two steps may fall the other way
