@@ -19,16 +19,21 @@ SENTENCES = [
 
 
 def word_piece(folder: Path, *, max_length: int = 64, lower: bool = True, pad: int = 0) -> int:
-    """Train a WordPiece tokenizer and write it; returns its vocabulary's size.
+    """Write a WordPiece tokenizer of the letters and words of `SENTENCES`; returns its vocabulary's size.
 
+    It is not trained: a trainer orders equally frequent pieces anew in each process, and vectors with them.
     tokenizer.json hard-codes truncation and padding on purpose: models on the hub do, and readers must cope.
     """
     from tokenizers import BertWordPieceTokenizer, processors
 
     special = ["[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     special.insert(pad, "[PAD]")
-    tokenizer = BertWordPieceTokenizer(lowercase=lower)
-    tokenizer.train_from_iterator(SENTENCES * 5, vocab_size=400, show_progress=False, special_tokens=special)
+    splits = BertWordPieceTokenizer(lowercase=lower)
+    parts = (splits.pre_tokenizer.pre_tokenize_str(splits.normalizer.normalize_str(one)) for one in SENTENCES)
+    words = {word for sentence in parts for word, _ in sentence}
+    letters = {letter for word in words for letter in word}
+    pieces = [*special, *sorted(letters), *(f"##{one}" for one in sorted(letters)), *sorted(words - letters)]
+    tokenizer = BertWordPieceTokenizer({piece: number for number, piece in enumerate(pieces)}, lowercase=lower)
     ends = [(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
     tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
     tokenizer.enable_truncation(16)

@@ -94,7 +94,7 @@ def test_a_process_that_dies_twice_is_an_error(service, monkeypatch):
 
 
 def test_another_model_is_refused_with_both_identities(collection, tmp_path):
-    other = making.model(tmp_path / "other", max_length=32)
+    other = making.model(tmp_path / "other", lower=False)
     with SearchService(collection, model=str(other)) as service, pytest.raises(UsageError) as caught:
         service.search([Query("anything")])
     text = str(caught.value)
@@ -102,7 +102,7 @@ def test_another_model_is_refused_with_both_identities(collection, tmp_path):
 
 
 def test_collections_of_two_models_are_not_searched_as_one(collection, tmp_path):
-    other = making.make(tmp_path / "b", making.embedder(making.model(tmp_path / "other", max_length=32)))
+    other = making.make(tmp_path / "b", making.embedder(making.model(tmp_path / "other", lower=False)))
     with pytest.raises(UsageError, match="another model"):
         SearchService([collection, other])
 
