@@ -11,19 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from workbench.core.activity import Counter
-from workbench.core.errors import RunFailed, UsageError, WorkbenchError
+from workbench.core.errors import RunFailed, UsageError
 from workbench.core.run import Failure
 from workbench.encoders.base import EncoderInfo
 from workbench.engine import wire
 from workbench.engine.children import ChildProcess, end_all, wait
 from workbench.engine.flow import Flow, Pipeline
 from workbench.engine.ledger import Ledger
+from workbench.engine.patience import Patience
 from workbench.telemetry.board import Board
 
-#: Ends of processes without a commit between them after which the run gives up.
-_CRASHES = 3
-#: Failed units (exceptions, not crashes) without a commit between them after which the run gives up.
-_FAILED_UNITS = 12
 #: Seconds between looks at the flags when nothing happens.
 _TICK = 0.1
 
@@ -58,7 +55,7 @@ class Supervisor:
         self.rows = self.rejects = self.failures = 0
         self._sink = sink
         self._probing: dict[int, wire.Key] = {}
-        self._crashes = self._failed_units = 0
+        self._patience = Patience(len(pipeline.workers))
         self._finishing = False
         self._last_failure: Failure | None = None
 
@@ -150,6 +147,7 @@ class Supervisor:
             case wire.Committed():
                 self._on_committed(message)
             case wire.UnitPrepared():
+                self._patience.worked()
                 self.flow.on_prepared(message)
                 if not message.batches:
                     self._start_writer()
@@ -173,6 +171,7 @@ class Supervisor:
                 self.ledger.note_rows(key, rows)
             case wire.ProbeOk(key):
                 self._probing.pop(worker, None)
+                self._patience.worked()
                 self.ledger.probe_ok(key)
             case wire.UnitFailed(key, failure):
                 self._on_unit_failed(worker, key, failure)
@@ -211,7 +210,7 @@ class Supervisor:
         for number in message.units:
             self.ledger.commit(number)
         if message.rows > self.rows:
-            self._crashes = self._failed_units = 0
+            self._patience.committed()
         self.rows, self.rejects = message.rows, message.rejects
         self.last_commit = time.perf_counter()
 
@@ -233,13 +232,11 @@ class Supervisor:
         self._sink.failure(failure)
 
     def _on_unit_failed(self, worker: int, key: wire.Key, failure: Failure) -> None:
-        self._probing.pop(worker, None)
-        self._failed_units += 1
+        probing = self._probing.pop(worker, None) is not None
         self._last_failure = failure
         self._sink.log("warning", f"unit {key.unit:06d} failed: {failure.message}")
         self._blame(key, failure.message)
-        if self._failed_units >= _FAILED_UNITS:
-            self._give_up(f"{_FAILED_UNITS} units in a row could not be read")
+        self._give_up_for(self._patience.unit_failed(probing=probing))
 
     def _on_end(self, child: ChildProcess) -> None:
         """A process is gone: take back what it held, start it again unless that is hopeless."""
@@ -247,32 +244,35 @@ class Supervisor:
         if child.leaving:
             return
         self.failures += 1
-        self._crashes += child.stage != "worker" or child.index not in self._probing
         self._sink.log("error", f"{child.name} ended unexpectedly (exit code {code}); starting it again")
+        blamed = False
         if child.stage == "worker":
-            self._worker_gone(child)
+            blamed = self._worker_gone(child)
         elif child.stage == "encoder":
             self.flow.encoder_gone(child.index)
         else:
             self._finishing = False
             self.flow.writer_gone()
-        if self._crashes >= _CRASHES:
-            self._give_up(f"{child.name} ended {_CRASHES} times without a commit in between")
+        self._give_up_for(self._patience.ended(child.name, blamed=blamed))
         child.start()
 
-    def _worker_gone(self, child: ChildProcess) -> None:
+    def _worker_gone(self, child: ChildProcess) -> bool:
+        """Whether what it read is to blame."""
         reading = self.board.read(child.row)
         current = reading.counters[Counter.CURRENT_UNIT] if reading is not None else -1
         probing = self._probing.pop(child.index, None)
+        blamed = probing is not None
         if probing is not None:
             self.ledger.blame(probing)
         self.flow.batch_slots.forget(child.index)
         for unit in self.ledger.of_worker(child.index):
             self.flow.retract(unit.key)
             if unit.key.unit == current:
+                blamed = True
                 self._blame(unit.key, "it ended its worker twice")
             else:
                 self.ledger.give_back(unit.key)
+        return blamed
 
     def _blame(self, key: wire.Key, why: str) -> None:
         self.flow.retract(key)
@@ -290,10 +290,10 @@ class Supervisor:
         self._start_writer()
         self.pipeline.writer.send(empty)
 
-    def _give_up(self, why: str) -> None:
-        last = self._last_failure
-        error: WorkbenchError = RunFailed(
-            f"the run gave up: {why}" + (f" (last: {last.message})" if last is not None else ""),
-            remedy="What was committed stays; the same command resumes",
+    def _give_up_for(self, why: str) -> None:
+        if not why:
+            return
+        last = f" (last: {self._last_failure.message})" if self._last_failure is not None else ""
+        raise RunFailed(
+            f"the run gave up: {why}{last}", remedy="What was committed stays; the same command resumes"
         )
-        raise error
