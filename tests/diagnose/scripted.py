@@ -174,10 +174,11 @@ def _encoder(world: World, tokens: float, work: float, slow: float, at: float) -
     squares = n * 1.25 * world.batch**2
     us = n * world.launch * 1e6 + padded * per_token * 1e6
     cross = padded * world.launch * 1e6 + squares * per_token * 1e6
+    us_squares = (n * world.launch**2 + 2 * world.launch * per_token * padded + per_token**2 * squares) * 1e12
     return _reading("encoder", 0, wall, cpu, {
         Counter.TOKENS: tokens, Counter.PADDED_TOKENS: padded, Counter.BATCHES: n, Counter.ROWS: tokens / 100,
         Counter.FIT_COUNT: n, Counter.FIT_PADDED: padded, Counter.FIT_SQUARES: squares, Counter.FIT_US: us,
-        Counter.FIT_CROSS: cross,
+        Counter.FIT_CROSS: cross, Counter.FIT_US_SQUARES: us_squares,
         Counter.BUDGET: world.budget, Counter.BUDGET_CUTS: world.cuts,
     })
 

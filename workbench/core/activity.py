@@ -63,6 +63,7 @@ class Counter(IntEnum):
     FIT_COUNT = 21  # forwards
     FIT_PADDED = 22  # Σ padded
     LONE_US = 23  # µs that a remote request took while no other was under way (the first one)
+    FIT_US_SQUARES = 24  # Σ µs² of device time
 
 
 class Meter(Protocol):

@@ -5,6 +5,7 @@ Everything here is measured; what follows from it is in `bounds` and `causes`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -46,6 +47,10 @@ class StageUse:
     def busy_share(self) -> float:
         whole = sum(self.wall)
         return self.busy() / whole if whole else 0.0
+
+
+#: Standard errors from zero at which a fixed cost per batch counts as shown.
+_SURE = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +163,9 @@ def gather(facts: RunFacts, snapshots: Sequence[Snapshot]) -> Evidence:
 def fit_batches(counts: Sequence[int]) -> BatchFit | None:
     """Least squares over all batches of a window, from their moments; None when all had the same size.
 
-    Line through (padded tokens, seconds): slope = cov/var, the moments being exact sums kept by the encoder.
+    Line through (padded tokens, seconds): slope = cov/var, the moments being exact sums kept by the encoder. A fixed
+    cost below four of its standard errors (residual deviation · √((1 + mean²/var) / n)) is noise: few batches of
+    nearly one size tell a rate, and nothing of what a batch costs before its first token.
     """
     n, sx = counts[Counter.FIT_COUNT], counts[Counter.FIT_PADDED]
     sxx, st, sxt = (counts[c] for c in (Counter.FIT_SQUARES, Counter.FIT_US, Counter.FIT_CROSS))
@@ -169,8 +176,13 @@ def fit_batches(counts: Sequence[int]) -> BatchFit | None:
     if variance < (0.02 * mean) ** 2:
         return None
     slope = (sxt / n - mean * mean_us) / variance
+    residual = max(0.0, counts[Counter.FIT_US_SQUARES] / n - mean_us * mean_us - slope * slope * variance)
+    unsure = math.sqrt(residual / (n - 2) * (1.0 + mean * mean / variance))
     slope = min(max(slope, 0.0), mean_us / mean)
-    return BatchFit((mean_us - slope * mean) / 1e6, slope / 1e6, mean)
+    launch = mean_us - slope * mean
+    if launch < _SURE * unsure:
+        return BatchFit(0.0, mean_us / mean / 1e6, mean)
+    return BatchFit(launch / 1e6, slope / 1e6, mean)
 
 
 def _stage(first: Snapshot, last: Snapshot, stage: str) -> StageUse:

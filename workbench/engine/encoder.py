@@ -168,6 +168,7 @@ class _EncoderProcess:
         self._meter.add(Counter.FIT_PADDED, padded)
         self._meter.add(Counter.FIT_SQUARES, padded * padded)
         self._meter.add(Counter.FIT_US, microseconds)
+        self._meter.add(Counter.FIT_US_SQUARES, microseconds * microseconds)
         self._meter.add(Counter.FIT_CROSS, padded * microseconds)
 
     def _cost(self, batch: TokenBatch) -> int:
