@@ -17,7 +17,9 @@ import numpy as np
 
 from workbench.collection.shards import Floats
 from workbench.core.units import SourceSpec, UnitSpec
-from workbench.encoders.base import EncoderSpec, Int32, ModelSpec, TokenBatch
+from workbench.diagnose import prepared
+from workbench.diagnose.prepared import Packing
+from workbench.encoders.base import EncoderSpec, ModelSpec, TokenBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Replay:
     seconds: float
     encoder: EncoderSpec
     batches: str
+    packing: Packing
     collection: str = ""
     dim: int = 0
 
@@ -121,17 +124,17 @@ def worker_only(share: Share, pipe: Connection) -> None:
     def one(unit: UnitSpec) -> tuple[int, int, int]:
         nonlocal attempt
         attempt += 1
-        prepared = preparer.prepare(
+        made = preparer.prepare(
             wire.Lease(wire.Key(unit.number, attempt), unit), lambda _: None,
             lambda lengths: pack(lengths, limit, share.max_rows, share.batching),
         )
-        batches = [prepared.gather(rows) for rows in prepared.batches]
+        batches = [made.gather(rows) for rows in made.batches]
         if share.keep:
-            texts = [text for rows in prepared.batches for text in prepared.texts_of(rows)]
-            _keep(Path(share.keep), unit.number, batches, texts)
+            texts = [text for rows in made.batches for text in made.texts_of(rows)]
+            prepared.keep(Path(share.keep), unit.number, batches, texts)
         else:
-            (Path(share.staging) / prepared.summary.chunks_file).unlink()
-        return prepared.summary.tokens, prepared.summary.rows, 0
+            (Path(share.staging) / made.summary.chunks_file).unlink()
+        return made.summary.tokens, made.summary.rows, 0
 
     _repeat(share, pipe, one, once=bool(share.keep))
 
@@ -145,7 +148,7 @@ def encoder_only(replay: Replay, pipe: Connection) -> None:
 
     encoder = open_encoder(replay.encoder)
     info = encoder.load()
-    batches = kept(Path(replay.batches))
+    batches = prepared.repacked(Path(replay.batches), replay.packing, info)
     # Units begin with their longest rows: shuffled, a short time sees lengths as the whole run does.
     batches = [batches[i] for i in np.random.default_rng(0).permutation(len(batches))]
     meter = NullMeter()
@@ -170,7 +173,7 @@ def writer_only(replay: Replay, pipe: Connection) -> None:
     from workbench.collection.writer import CollectionWriter
 
     collection = CollectionWriter.attach(Path(replay.collection))
-    units = _units(Path(replay.batches))
+    units = prepared.sizes(Path(replay.batches))
     most = max(rows for _, rows, _ in units)
     vectors = np.random.default_rng(0).standard_normal((most, replay.dim)).astype(np.float32)
     half = collection.dtype == "float16"
@@ -213,38 +216,3 @@ def _ready(pipe: Connection) -> None:
     """Everything is imported and open: wait for the word to begin, so that all begin together."""
     pipe.send("ready")
     pipe.recv()
-
-
-def _keep(folder: Path, unit: int, batches: list[tuple[Int32, Int32, Int32]], texts: list[bytes]) -> None:
-    ids = np.concatenate([batch[0] for batch in batches])
-    lengths = np.concatenate([batch[1] for batch in batches])
-    counts = np.array([len(batch[1]) for batch in batches])
-    sizes = np.array([len(text) for text in texts], np.int64)
-    run = np.frombuffer(b"".join(texts), np.uint8)
-    np.savez(folder / f"{unit:08d}.npz", ids=ids, lengths=lengths, counts=counts, sizes=sizes, texts=run)
-
-
-def kept(folder: Path) -> list[TokenBatch]:
-    """The prepared batches of all kept units."""
-    batches: list[TokenBatch] = []
-    for path in sorted(folder.glob("*.npz")):
-        with np.load(path) as file:
-            ids, lengths, counts = file["ids"], file["lengths"], file["counts"]
-            ends, run = np.cumsum(file["sizes"]).tolist(), file["texts"].tobytes()
-        texts = tuple(run[begin:end].decode() for begin, end in zip([0, *ends], ends, strict=False))
-        row = token = 0
-        for count in counts:
-            part = lengths[row : row + count]
-            tokens = int(part.sum())
-            batches.append(TokenBatch(ids[token : token + tokens], part, 0, texts[row : row + int(count)]))
-            row, token = row + int(count), token + tokens
-    return batches
-
-
-def _units(folder: Path) -> list[tuple[int, int, int]]:
-    """(unit, rows, tokens) of all kept units."""
-    found = []
-    for path in sorted(folder.glob("*.npz")):
-        with np.load(path) as file:
-            found.append((int(path.stem), len(file["lengths"]), len(file["ids"])))
-    return found

@@ -16,6 +16,7 @@ from workbench.core.run import RunRequest
 from workbench.core.units import Plan
 from workbench.diagnose import alone
 from workbench.diagnose.alone import Done, Replay, Share
+from workbench.diagnose.prepared import Packing
 from workbench.engine.children import CONTEXT, make_pipe
 from workbench.engine.setting import Setting, resolve
 from workbench.sources.registry import open_source
@@ -91,7 +92,8 @@ def _measure(setting: Setting, plan: Plan, folder: Path, seconds: float, tell: T
         stages.append(_worker_stage(alone.tokenise_only, "tokenise only", setting, plan, workers, seconds, tell))
         stages.append(_worker_stage(alone.worker_only, "workers", setting, plan, workers, seconds, tell))
         tell("encoder replaying prepared batches")
-        replay = Replay(seconds, setting.encoders[0], str(kept), str(setting.into), setting.model.dim)
+        packing = Packing(setting.request.profile.pipeline.batching, setting.shape.rows)
+        replay = Replay(seconds, setting.encoders[0], str(kept), packing, str(setting.into), setting.model.dim)
         stages.append(_ceiling("encoder", run_jobs([job(alone.encoder_only, replay)])))
         tell("writer fed with ready vectors")
         stages.append(_ceiling("writer", run_jobs([job(alone.writer_only, replay)])))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from workbench.core.profile import Profile
 from workbench.core.run import RunRequest
-from workbench.diagnose import alone
+from workbench.diagnose import alone, prepared
 from workbench.diagnose.ceilings import job, prepared_share, run_jobs
 from workbench.encoders.base import EncoderSpec
 from workbench.encoders.registry import encoder_spec
@@ -79,7 +79,7 @@ def _vectors(task: tuple[EncoderSpec, str, str], pipe: Connection) -> None:
     pipe.send("ready")
     pipe.recv()
     found, rows = [], 0
-    for batch in alone.kept(Path(batches)):
+    for batch in prepared.kept(Path(batches)):
         found.append(encoder.submit(batch, NullMeter()).vectors())
         rows += len(batch.lengths)
         if rows >= ROWS:
