@@ -19,7 +19,7 @@ from common import REPOSITORY, need_data, print_table
 sys.path.insert(0, str(REPOSITORY))
 
 WORKERS = (1, 2)
-BUDGETS = (1024, 2048, 4096, 8192, 16384, 32768)
+BUDGETS = (1024, 2048, 4096, 8192, 16384, 32768, 65536)
 SLOTS = (1, 2, 4, 8, 16)
 
 

@@ -6,6 +6,7 @@ from itertools import product
 import pytest
 
 from tests.diagnose.scripted import A, Cost, World, facts, play
+from workbench.core.errors import UsageError
 from workbench.core.profile import Profile
 from workbench.core.profile_io import apply_overrides
 from workbench.diagnose.limits import Limit, Verdict
@@ -81,6 +82,21 @@ def test_a_number_format_that_changes_vectors_too_much_is_not_taken():
     assert best.settings["encoder.dtype"] == "bf16" and best.cosine == 0.9995
     assert best.rate > 1.5 * refused.best.rate
     assert all("bf16" not in str(one.settings) for one in refused.history)
+
+
+def test_a_number_format_that_this_machine_lacks_is_passed_over():
+    told = []
+
+    def check(profile):
+        if profile.encoder.dtype == "int8":
+            raise UsageError("this processor has no 8-bit products", where="encoder.dtype = int8")
+        return 0.9999
+
+    space = Space(CORES, dtypes=("int8", "bf16"))
+    tuner = Tuner(Profile(), space, trial(WORLDS["healthy"]), check, tell=told.append)
+    assert tuner.tune().settings["encoder.dtype"] == "bf16"
+    assert any("no 8-bit products" in line for line in told)
+    assert not any(one.settings.get("encoder.dtype") == "int8" for one in tuner.history)
 
 
 def test_the_best_so_far_survives_ctrl_c():

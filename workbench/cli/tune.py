@@ -89,9 +89,20 @@ def space_of(request: RunRequest) -> Space:
     _, logical = cores()
     if section.engine != "torch":
         return Space(logical)
-    cpu = section.device in ("auto", "cpu")
-    dtypes = ("bf16", "fp32") if cpu else ("fp16", "bf16")
+    cpu = section.device == "cpu" or (section.device == "auto" and not _has_card())
+    # int8 is tried where it computes (BERT's family, VNNI) and only kept above the floor, like all the others.
+    dtypes = ("int8", "bf16", "fp32") if cpu else ("fp16", "bf16")
     return Space(logical, dtypes, ("sdpa", "eager"))
+
+
+def _has_card() -> bool:
+    from workbench.telemetry.nvml import open_nvml
+
+    nvml = open_nvml()
+    try:
+        return bool(nvml.read())
+    finally:
+        nvml.close()
 
 
 def _tune(tuner: Tuner) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from workbench.core.errors import UsageError
 from workbench.core.profile import Profile
 from workbench.core.profile_io import apply_overrides, flat
 from workbench.diagnose.limits import Limit, Verdict
@@ -129,13 +130,12 @@ class Tuner:
         if key in self._known and not again:
             return self._known[key]
         profile = with_settings(self.profile, settings)
-        cosine = self.check(profile) if NUMERIC & set(settings) else None
-        if cosine is not None and cosine < self.floor:
-            refused = Outcome(0.0, Verdict(Limit.UNKNOWN, headline="vectors differ from fp32"), "below the floor")
-            tried = Tried(settings, refused, 0.0, cosine)
-            self.tell(f"{_shown(settings)}: cosine to fp32 {cosine:.5f} is below {self.floor:g}")
-            self._known[key] = tried
-            return tried
+        cosine, refusal = self._checked(profile) if NUMERIC & set(settings) else (None, "")
+        if refusal:
+            refused = Outcome(0.0, Verdict(Limit.UNKNOWN, headline=refusal), refusal)
+            self.tell(f"{_shown(settings)}: {refusal}")
+            self._known[key] = Tried(settings, refused, 0.0, cosine)
+            return self._known[key]
         self.tell(f"trial {len(self.history) + 1} of at most {self.trials}: {_shown(settings)}")
         tried = Tried(settings, self.run(profile, seconds), seconds, cosine)
         self.history.append(tried)
@@ -143,6 +143,15 @@ class Tuner:
         why = tried.outcome.failure or tried.outcome.verdict.headline
         self.tell(f"  {tried.rate:,.0f} tokens/s. {why}")
         return tried
+
+    def _checked(self, profile: Profile) -> tuple[float | None, str]:
+        """(mean cosine to fp32, why these settings are out of the question or "")."""
+        try:
+            cosine = self.check(profile)
+        except UsageError as error:  # this model or processor does not have it
+            return None, str(error)
+        low = cosine is not None and cosine < self.floor
+        return cosine, f"cosine to fp32 {cosine:.5f} is below {self.floor:g}" if low else ""
 
     def _key(self, settings: Settings) -> tuple[tuple[str, Value], ...]:
         values = flat(with_settings(self.profile, settings))
