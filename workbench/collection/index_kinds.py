@@ -20,6 +20,9 @@ from workbench.core.errors import UsageError
 FLAT_LIMIT = 50_000
 #: Above so many vectors a scan of all codes is too slow, and inverted lists are put over them.
 IVF_LIMIT = 2_000_000
+#: Above so many values (vectors × length) too: PQ's codes are a quarter of a byte for each, all in one list, which
+#: doubles while it grows. Lists grow one by one, and RaBitQ's codes are half as large.
+IVF_VALUES = 1_000_000_000
 #: One inverted list: FAISS's flat fast scans know no filter, those with lists do.
 RABITQ = "IVF1,RaBitQfs"
 NAMES = ("auto", "Flat", "SQ8", "HNSW", "IVF", "PQ", "RaBitQ", "IVF-RaBitQ", "Matryoshka", "none")
@@ -39,7 +42,8 @@ class Kind:
 
 
 def resolve(kind: str, rows: int, dim: int = 0) -> Kind:
-    """The kind for so many vectors; `auto`: Flat up to 50,000, PQ up to 2 million, IVF-RaBitQ above.
+    """The kind for so many vectors; `auto`: Flat up to 50,000, PQ up to 2 million (1 billion values), IVF-RaBitQ
+    above.
 
     On 350,000 vectors of books a search of PQ's codes takes a quarter of the time of RaBitQ's, and a tenth of the
     candidates is enough. Vectors of odd length do not fall into pairs; they get RaBitQ.
@@ -55,7 +59,8 @@ def resolve(kind: str, rows: int, dim: int = 0) -> Kind:
     known = {name.lower(): name for name in NAMES}.get(kind.lower(), kind)
     if known == "auto":
         middle = "RaBitQ" if dim % 2 else "PQ"
-        known = "Flat" if rows <= FLAT_LIMIT else middle if rows <= IVF_LIMIT else "IVF-RaBitQ"
+        large = rows > IVF_LIMIT or rows * dim > IVF_VALUES
+        known = "Flat" if rows <= FLAT_LIMIT else "IVF-RaBitQ" if large else middle
     # About 2·√n lists: the usual balance between finding lists and scanning them (FAISS wiki).
     lists = 1 << max(0, int(math.log2(2 * math.sqrt(max(1, rows)))))
     # Four bits for two values: a sixteenth of float32, and fast scan; of what is left after the mean is taken away.
