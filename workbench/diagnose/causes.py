@@ -21,7 +21,7 @@ _MOST_WORKERS = 58
 _NEAR = 1.12
 #: Share of the CPU time saved when no more compute than there are cores, per one too many on each core (measured
 #: by benchmarks/diagnosis.py): workers, who push one another out of the caches; threads of an encoder.
-_CROWDED_WORKERS = 0.07
+_CROWDED_WORKERS = 0.04
 _CROWDED_THREADS = 0.05
 _MOST_CROWDING = 0.5
 #: Wall ÷ CPU time of pure computing above which others visibly take cores from the run.
