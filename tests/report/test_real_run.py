@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.engine.harness import corpus, request
+from workbench.cli.main import main
 from workbench.core.errors import WorkbenchError
 from workbench.engine.run import Run
 from workbench.report.html import report
@@ -29,7 +30,11 @@ def test_what_a_run_leaves_behind(tmp_path):
     steps = {e["name"] for e in events if e["ph"] == "X"}
     assert {"read", "tokenise", "pack", "forward", "assemble", "commit"} <= steps
     assert not list(folder.glob("spans-*"))
+    assert sum(e["ph"] == "C" and e["name"] == "ring fill" for e in events) == len(recording.snapshots)
     assert "did not finish" not in report(folder)
+    trace = (folder / "trace.json").read_bytes()
+    assert main(["report", str(folder), "--trace"]) == 0
+    assert (folder / "trace.json").read_bytes() == trace
 
 
 def test_without_telemetry_nothing_is_recorded(tmp_path):

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.diagnose.scripted import World, play
 from workbench.core.activity import Activity, Counter
 from workbench.telemetry.board import ROW_BYTES, Board
@@ -58,3 +60,27 @@ def test_a_place_that_cannot_be_written_costs_the_trace_only(tmp_path):
     record(tmp_path / "missing", "worker", 16, [Activity.PACK])
     assert load_tracks(tmp_path) == ()
     assert json.loads(merge_trace(tmp_path).read_text(encoding="utf-8"))["traceEvents"] == []
+
+
+def test_a_trace_that_was_merged_before_is_left_as_it_is(tmp_path):
+    record(tmp_path, "worker", 11, [Activity.READ] * 20)
+    first = merge_trace(tmp_path, play(World(), 5.0)).read_bytes()
+    assert merge_trace(tmp_path, play(World(), 9.0)).read_bytes() == first
+    record(tmp_path, "writer", 12, [Activity.COMMIT])  # spans that came since are not left out
+    assert b"commit" in merge_trace(tmp_path).read_bytes()
+
+
+class Failing(list):
+    """Snapshots on which writing fails, as on a disk that is full, when the spans are through."""
+
+    def __iter__(self):
+        raise OSError(28, "No space left on device")
+
+
+def test_a_disk_that_fills_costs_no_span_and_no_older_trace(tmp_path):
+    record(tmp_path, "worker", 11, [Activity.READ] * 20)
+    (tmp_path / "trace.json").write_text("older", encoding="utf-8")
+    before = {item.name: item.read_bytes() for item in tmp_path.iterdir()}
+    with pytest.raises(OSError, match="No space"):
+        merge_trace(tmp_path, Failing(play(World(), 2.0)))
+    assert {item.name: item.read_bytes() for item in tmp_path.iterdir()} == before

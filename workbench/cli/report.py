@@ -24,7 +24,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument("run", nargs="?", metavar="RUN", help="a run's name or folder, or its samples.jsonl")
     parser.add_argument("--to", type=Path, metavar="FILE", help="default: report.html in the run's folder")
-    parser.add_argument("--trace", action="store_true", help="merge the trace too (trace.json, for Perfetto)")
+    parser.add_argument("--trace", action="store_true", help="the trace too (trace.json, for Perfetto)")
     add_collection(parser)
     add_json(parser)
 
@@ -33,14 +33,13 @@ def execute(args: argparse.Namespace) -> int:
     """Exit code 0, or 2 when there is no such run or the page cannot be written."""
     from workbench.core.errors import UsageError
     from workbench.report.html import write_report
-    from workbench.telemetry.recorder import Recording
     from workbench.telemetry.runs import find_run
-    from workbench.telemetry.trace import merge_trace
+    from workbench.telemetry.trace import write_trace
 
     folder = find_run(args.run, args.collection)
     try:
         path = write_report(folder, args.to)
-        trace = merge_trace(folder, Recording.load(folder).snapshots) if args.trace else None
+        trace = write_trace(folder) if args.trace else None
     except OSError as error:
         raise UsageError(
             f"cannot write the report: {error.strerror or error}", where=str(args.to or folder),

@@ -27,10 +27,10 @@ from workbench.engine.state import RunView
 from workbench.engine.supervisor import Sink, Supervisor
 from workbench.sources.registry import open_source
 from workbench.telemetry.recorder import Recorder, machine
-from workbench.telemetry.sampler import KEPT, KEPT_FOR_TRACE, Sampler
+from workbench.telemetry.sampler import Sampler
 from workbench.telemetry.snapshot import RunFacts
 from workbench.telemetry.system import cores
-from workbench.telemetry.trace import merge_trace
+from workbench.telemetry.trace import write_trace
 
 Tell = Callable[[LogLine | Failure], None]
 
@@ -159,8 +159,7 @@ class Session:
         assembly.start_rest()
         recorder = Recorder(assembly.folder, self.facts)  # also without samples: it says what was run
         telemetry = self._request.profile.pipeline.telemetry
-        kept = KEPT_FOR_TRACE if telemetry == "full" else KEPT
-        sampler = Sampler(view, recorder=recorder, listener=lambda _: self._learn(recorder), kept=kept)
+        sampler = Sampler(view, recorder=recorder, listener=lambda _: self._learn(recorder))
         if telemetry != "none":
             self.sampler = sampler
             sampler.start()
@@ -173,8 +172,8 @@ class Session:
         finally:
             sampler.stop()
             if telemetry == "full":
-                with suppress(OSError):  # a full disk costs the trace, not the run
-                    merge_trace(assembly.folder, sampler.window(kept))
+                with suppress(OSError, WorkbenchError):  # a full disk costs the trace, not the run
+                    write_trace(assembly.folder)
 
     def _learn(self, recorder: Recorder) -> None:
         """What the encoder became after loading belongs to the facts; called in the sampler's thread."""

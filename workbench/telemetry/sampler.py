@@ -23,8 +23,6 @@ from workbench.telemetry.system import SystemReader
 INTERVAL = 0.25
 #: Snapshots kept in memory (about 10 kB each): two minutes at 4 Hz, more than any window of the diagnosis.
 KEPT = 480
-#: The same where they go into a trace at the end of the run: a quarter of an hour.
-KEPT_FOR_TRACE = 3600
 
 
 @dataclass(frozen=True, slots=True)

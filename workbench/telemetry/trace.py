@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.collection.durable import Disk
 from workbench.core.activity import Activity, Counter
 from workbench.telemetry.snapshot import Snapshot
 
@@ -105,20 +106,34 @@ def load_tracks(folder: Path) -> tuple[Track, ...]:
 def merge_trace(folder: Path, snapshots: Sequence[Snapshot] = ()) -> Path:
     """Merge the run's span files and the counters of its snapshots into `folder/trace.json`.
 
-    Returns the path. Times in the file are µs since the first span or snapshot. The span files are removed.
+    Returns the path. Times in the file are µs since the first span or snapshot. The span files are removed. A trace
+    that was merged before stays as it is: its spans are nowhere else. Raises OSError, with all files as before.
     """
     tracks = load_tracks(folder)
+    path = folder / TRACE
+    if not tracks and path.exists():
+        return path
     begins = [int(track.spans[0, 0]) for track in tracks if len(track.spans)]
     begins += [snapshots[0].time_ns] if snapshots else []
-    zero = min(begins, default=0)
-    path = folder / TRACE
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write('{"displayTimeUnit":"ms","traceEvents":[\n')
-        _write(file, _events(tracks, snapshots, zero))
-        file.write("\n]}\n")
+    part = path.with_name(f"{TRACE}.part")  # a disk that fills leaves no half trace
+    try:
+        with part.open("w", encoding="utf-8", newline="\n") as file:
+            file.write('{"displayTimeUnit":"ms","traceEvents":[\n')
+            _write(file, _events(tracks, snapshots, min(begins, default=0)))
+            file.write("\n]}\n")
+        Disk().replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
     for track in tracks:  # what is merged need not lie there twice
-        span_path(folder, track.stage, track.index, track.pid).unlink(missing_ok=True)
+        Disk().remove(span_path(folder, track.stage, track.index, track.pid))
     return path
+
+
+def write_trace(folder: Path) -> Path:
+    """`merge_trace` of a recorded run, with all snapshots of its recording. Raises UsageError too, without one."""
+    from workbench.telemetry.recorder import Recording  # children, who write spans, need none of it
+
+    return merge_trace(folder, Recording.load(folder).snapshots)
 
 
 def _write(file: TextIO, events: Iterator[str]) -> None:

@@ -130,18 +130,10 @@ class LiveWorkbench:
             lines = (f"{value}", "Open it in ui.perfetto.dev or chrome://tracing.")
             told(Outcome(lines, value=value) if kind == "done" else Outcome(problem=value))
 
-        return self._keep(Call("workbench.tui.live", "write_trace", (run,), done))
+        return self._keep(Call("workbench.telemetry.trace", "write_trace", (run,), done))
 
     def close(self) -> None:
         for job in self._jobs:
             job.cancel()
         for search in self._searches:
             search.close()
-
-
-def write_trace(run: Path) -> Path:
-    """Merge the trace of a recorded run; for a process of its own."""
-    from workbench.telemetry.recorder import Recording
-    from workbench.telemetry.trace import merge_trace
-
-    return merge_trace(run, Recording.load(run).snapshots)
