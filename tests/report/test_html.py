@@ -10,6 +10,7 @@ from tests.report.recorded import record
 from workbench.core.errors import UsageError
 from workbench.report.ceilings import keep_ceilings
 from workbench.report.html import report, write_report
+from workbench.report.page import CSS
 from workbench.telemetry.fake_nvml import card
 from workbench.telemetry.runs import runs_of
 
@@ -101,3 +102,21 @@ def test_ceilings_kept_for_a_collection_are_drawn(tmp_path):
     text = Page(report(folder)).text
     assert "900 k tokens/s" in text and "lowest bound): 97 %" in text
     assert runs_of(tmp_path / "c") == [folder]
+
+
+def blocks(condition):
+    """Custom properties set inside the media rules of the page whose condition matches: name → value."""
+    found = {}
+    for media, inner in re.findall(r"@media([^{]*)\{((?:[^{}]*\{[^{}]*\})*)\s*\}", CSS):
+        if re.search(condition, media):
+            found.update(re.findall(r"(--[a-z0-9]+):([^;}]+)", inner))
+    return found
+
+
+def test_on_paper_colours_are_light_bars_are_there_and_nothing_is_folded_away(tmp_path):
+    dark = blocks("dark")
+    assert len(dark) >= 15 and blocks(r"^\s*screen and .*dark") == dark  # paper has the light ones of :root
+    assert not {name: value for name, value in blocks("print").items() if dark.get(name) == value}
+    assert re.search(r"@media print\{.*print-color-adjust:exact", CSS, re.DOTALL)  # bars are backgrounds
+    text = report(record(tmp_path / "r"))
+    assert text.count("<details open>") == text.count("<details") > 3

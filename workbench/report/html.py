@@ -60,7 +60,8 @@ def report(folder: Path) -> str:
         section("Settings", _settings(facts.settings)),
         section("Environment", _environment(recording)),
         section("How these figures are made", *[
-            f"<details><summary>{escape(name)}</summary><p>{escape(text)}</p></details>" for name, text in METHODS
+            # Open: what is closed is not printed.
+            f"<details open><summary>{escape(name)}</summary><p>{escape(text)}</p></details>" for name, text in METHODS
         ]),
     ])
 

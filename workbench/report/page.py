@@ -9,7 +9,8 @@ CSS = """
 :root{color-scheme:light dark;--paper:#fff;--ink:#1d2430;--soft:#5c6675;--line:#d9dee6;--card:#f5f7fa;
 --good:#1a7f4b;--bad:#b3261e;--c1:#2563c9;--c2:#c2570c;--c3:#0f8a6d;--c4:#8b3fc0;--c5:#8a6d00;--c6:#b3266a;
 --busy:#2563c9;--in:#c9d3e3;--out:#e0a458}
-@media(prefers-color-scheme:dark){:root{--paper:#14181f;--ink:#e4e8ee;--soft:#9aa5b4;--line:#323a46;--card:#1c222b;
+@media screen and (prefers-color-scheme:dark){:root{
+--paper:#14181f;--ink:#e4e8ee;--soft:#9aa5b4;--line:#323a46;--card:#1c222b;
 --good:#4cc38a;--bad:#ff8a80;--c1:#6ea8ff;--c2:#ff9f5a;--c3:#4fd1b0;--c4:#c792ff;--c5:#e0c14a;--c6:#ff86b8;
 --busy:#6ea8ff;--in:#3a4556;--out:#b9823d}}
 *{box-sizing:border-box}
@@ -37,8 +38,9 @@ td.bars{width:60%}
 th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}tr.changed td{font-weight:600}
 details{margin:.6rem 0}summary{cursor:pointer;font-weight:600}
-@media print{:root{--paper:#fff;--ink:#000;--soft:#444;--line:#bbb;--card:#f4f4f4}body{max-width:none;padding:0}
-figure,.verdict,tr,.stage{break-inside:avoid}details>*{display:block}}
+@media print{:root{color-scheme:light;--ink:#000;--soft:#444;--line:#bbb;--card:#f4f4f4}
+body{max-width:none;padding:0}*{-webkit-print-color-adjust:exact;print-color-adjust:exact}
+figure,.verdict,tr,.stage{break-inside:avoid}}
 """
 
 
