@@ -20,6 +20,6 @@ def record(folder, world=None, *, result="done", seconds=20.0, **changes):
         content = {"outcome": result, "chunks": 10, "tokens": 1000, "seconds": 20.0, "rejects": 1,
                    "index": {"kind": "Flat", "recall_at_10": 1.0}, "encoder": {"dtype": "fp32"}}
         if result == "failed":
-            content["failure"] = {"message": "the disk <is> full"}
+            content = {"outcome": result, "run": folder.name, "failure": {"message": "the disk <is> full"}}
         (folder / "result.json").write_text(json.dumps(content), encoding="utf-8")
     return folder

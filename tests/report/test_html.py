@@ -72,6 +72,7 @@ def test_a_run_that_did_not_end_well_says_so_first(tmp_path, result, first):
     page = Page(report(record(tmp_path / "r", result=result)))
     assert first in page.text
     assert page.text.index(first) < page.text.index("Too few workers")
+    assert ("10 chunks, 1,000 tokens" in page.text) == (result == "stopped") and "0 chunks, 0 tokens" not in page.text
 
 
 def test_a_recording_that_hardly_began_still_makes_a_page(tmp_path):

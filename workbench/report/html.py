@@ -72,7 +72,7 @@ def _head(recording: Recording, result: Mapping[str, Any] | None) -> str:
     model = str(facts.encoder.get("model", "")) or str(facts.settings.get("encoder.model", ""))
     line = " · ".join(part for part in (began, model, facts.collection) if part)
     figures = ""
-    if result is not None:
+    if result is not None and "chunks" in result:  # a run that failed has none
         figures = (
             f"<p>{result.get('chunks', 0):,} chunks, {result.get('tokens', 0):,} tokens in "
             f"{result.get('seconds', 0.0):,.1f} s; {result.get('rejects', 0):,} rows rejected.</p>"
