@@ -55,6 +55,7 @@ class World:
     budget: int = 16384
     cuts: int = 0
     engine: str = "simulated"
+    device: str = ""  # as the encoder names it; empty: follows from the engine
     gpu: GpuReading | None = None
     settings: dict[str, str | int | float | bool] = field(default_factory=dict)
 
@@ -64,6 +65,9 @@ class World:
 
     def encoder_costs(self) -> dict[Activity, Cost]:
         return {**self.encoder, A.FORWARD: self.forward()}
+
+    def named_device(self) -> str:
+        return self.device or {"torch": "cpu"}.get(self.engine, self.engine)
 
     def cpu_per_token(self) -> float:
         stages = (self.worker, self.encoder_costs(), self.writer)
@@ -93,7 +97,8 @@ def facts(world: World) -> RunFacts:
     settings.update(world.settings)
     return RunFacts(
         run="r", title="t", collection="c", started=0.0, workbench="0", platform="test", cores_physical=world.cores,
-        cores_logical=world.cores, settings=settings, encoder={"engine": world.engine, "device": "simulated"},
+        cores_logical=world.cores, settings=settings,
+        encoder={"engine": world.engine, "device": world.named_device()},
     )
 
 
@@ -179,8 +184,17 @@ def _encoder(world: World, tokens: float, work: float, slow: float, at: float) -
         Counter.TOKENS: tokens, Counter.PADDED_TOKENS: padded, Counter.BATCHES: n, Counter.ROWS: tokens / 100,
         Counter.FIT_COUNT: n, Counter.FIT_PADDED: padded, Counter.FIT_SQUARES: squares, Counter.FIT_US: us,
         Counter.FIT_CROSS: cross, Counter.FIT_US_SQUARES: us_squares,
-        Counter.BUDGET: world.budget, Counter.BUDGET_CUTS: world.cuts,
+        Counter.BUDGET: world.budget, Counter.BUDGET_CUTS: world.cuts, **_engines(world, wall),
     })
+
+
+def _engines(world: World, wall: list[int]) -> dict[Counter, float]:
+    """A card tells by its own clock how long its engines worked."""
+    if not world.named_device().startswith("cuda"):
+        return {}
+    return {
+        Counter.COPY_NS: wall[A.COPY], Counter.DEVICE_NS: wall[A.FORWARD], Counter.COPY_BACK_NS: wall[A.COPY_BACK],
+    }
 
 
 def _writer(world: World, tokens: float, work: float, slow: float, at: float) -> ProcessReading:

@@ -45,6 +45,15 @@ def test_a_far_server_with_time_left_gets_more_requests():
     assert "requests/s answered" in "\n".join(summary_lines(found))
 
 
+def test_a_busy_end_of_ours_gets_another_process():
+    """Threads that pack and unpack requests use the CPU while the encoder waits: no sign of a model computed here."""
+    busy = replace(FAR, encoder={A.FORWARD: Cost(4e-6), A.ASSEMBLE: Cost(1e-6)})
+    found = look(busy, each=0.4, alone=0.39)
+    assert found.limit is Limit.REMOTE and found.stage == "encoder:host"
+    assert found.change is not None
+    assert (found.change.key, found.change.value) == ("encoder.device", "auto,auto")
+
+
 def test_a_busy_server_is_not_asked_for_more():
     found = look(FAR, each=0.8, alone=0.4)
     assert found.limit is Limit.REMOTE and found.change is not None

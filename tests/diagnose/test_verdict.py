@@ -65,10 +65,28 @@ def test_names_what_binds(name):
     World(engine="torch", threads=2, cores=2, workers=1, encoder={A.FORWARD: Cost(4e-5)}),
     World(gpu=card(utilisation=99.0, power=150.0, power_limit=200.0, sm_clock=1880, sm_clock_max=1900, throttle=())),
     World(gpu=card(utilisation=99.0)),  # a driver that tells nothing else
+    World(engine="torch", device="cuda:0"),
+    World(engine="torch", device="cuda:0", encoder={A.FORWARD: Cost(1e-6)}),  # the host waits for the card busily
+    World(engine="torch", device="cuda:0", encoder={A.COPY: Cost(2e-8), A.FORWARD: Cost(1e-6), A.ASSEMBLE: Cost(2e-8)}),
+    World(engine="torch", device="mps", encoder={A.FORWARD: Cost(1e-6)}),
 ])
 def test_a_healthy_run_is_called_healthy(world):
     found = verdict(world)
     assert found.healthy and found.change is None, "\n".join(summary_lines(found))
+
+
+@pytest.mark.parametrize("forward", [Cost(0.0, 1e-6), Cost(1e-6)])
+def test_a_card_that_waits_for_its_host_is_not_blamed(forward):
+    found = verdict(World(engine="torch", device="cuda:0", encoder={A.FORWARD: forward, A.ASSEMBLE: Cost(2e-6)}))
+    assert found.limit is Limit.LAUNCH and found.stage == "encoder:host"
+    assert found.change is not None and found.change.key == "encoder.token_budget"
+
+
+def test_an_encoder_of_unknown_device_is_told_by_its_cpu_time():
+    world = World(engine="torch", threads=1, cores=4, workers=1, encoder={A.FORWARD: Cost(4e-5)})
+    unknown = replace(facts(world), encoder={"engine": "torch"})
+    change = diagnose(unknown, play(world)).change
+    assert change is not None and change.key == "encoder.threads" and change == verdict(world).change
 
 
 CHANGED = {

@@ -27,6 +27,8 @@ _SHARPNESS = 14.0
 _PARENT_CORES = 0.02
 #: Share of the cores in use from which on a process has to wait for one.
 _TAKEN = 0.85
+#: A host that waits for its device by asking again and again looks as busy as the device, and hardly busier.
+_ASKING = 1.1
 _PARTS = sorted(BUSY)
 
 
@@ -135,19 +137,24 @@ class Model:
         return float(low * crowding ** (-1.0 / _SHARPNESS))
 
 
-def build(evidence: Evidence, threads: float) -> Model:
-    """The model of a window. `threads`: CPU threads of the encoder as set, 0 when not known."""
+def build(evidence: Evidence, threads: float, device: str) -> Model:
+    """The model of a window.
+
+    `threads`: CPU threads of the encoder as set, 0 when not known; `device`: as the encoder names it ("cpu",
+    "cuda:0", "remote" …), empty when not known.
+    """
     slow = _slowness(evidence)
     encoder = evidence.encoder
-    forward_wall, forward_cpu = encoder.wall[Activity.FORWARD], encoder.cpu[Activity.FORWARD]
-    on_cpu = forward_cpu > 0.5 * forward_wall > 0.0
-    width = threads or max(1.0, forward_cpu / forward_wall) if on_cpu else 1.0
+    kept_busy = _kept_busy(encoder)
+    on_cpu = device.startswith("cpu") if device else kept_busy > 0.5
+    asks = kept_busy > 0.5 and device != "remote"  # what sends requests waits asleep, and works while it does
+    width = threads or max(1.0, kept_busy) if on_cpu else 1.0
     tokens = max(1, evidence.tokens)
     parent = (evidence.parent_cpu or 0.0) / evidence.seconds if evidence.seconds > 0 else 0.0
     steady = min(parent, _PARENT_CORES)
     return Model(
         worker=_warm(_single(evidence.worker, slow, max(1, evidence.worker.tokens), tokens), evidence, slow),
-        encoder=_encoder(encoder, slow, width, tokens) if on_cpu else _device(encoder, slow, tokens),
+        encoder=_encoder(encoder, slow, width, tokens) if on_cpu else _device(encoder, tokens, asks=asks),
         writer=_single(evidence.writer, slow, tokens, tokens),
         parent_cpu=(parent - steady) * evidence.seconds / tokens,
         cores=float(evidence.cores),
@@ -158,6 +165,12 @@ def build(evidence: Evidence, threads: float) -> Model:
         threads=width,
         fit=evidence.fit,
     )
+
+
+def _kept_busy(encoder: StageUse) -> float:
+    """Cores that the encoder kept busy while it computed or waited for its device."""
+    wall = encoder.wall[Activity.FORWARD]
+    return encoder.cpu[Activity.FORWARD] / wall if wall > 0.0 else 0.0
 
 
 def _warm(worker: Demand, evidence: Evidence, slow: float) -> Demand:
@@ -222,17 +235,30 @@ def _encoder(use: StageUse, slow: float, width: float, tokens: int) -> Demand:
     return Demand(use.servers, parts, {}, _cpu_of(use, tokens))
 
 
-def _device(use: StageUse, slow: float, tokens: int) -> Demand:
-    """An encoder that feeds a device: what the device's engines took, else the time it was waited for."""
+def _device(use: StageUse, tokens: int, *, asks: bool) -> Demand:
+    """An encoder that feeds a device: what the device's engines took, else the time it was waited for.
+
+    `asks`: its host waits by asking again and again whether the device is done.
+    """
     cpu = _cpu_of(use, tokens)
     engines = {
         Activity.COPY: Counter.COPY_NS, Activity.FORWARD: Counter.DEVICE_NS, Activity.COPY_BACK: Counter.COPY_BACK_NS,
     }
     if use.counts[Counter.DEVICE_NS]:
         parts = {activity: use.counts[counter] / 1e9 / tokens for activity, counter in engines.items()}
-        return Demand(use.servers, {**parts, Activity.ASSEMBLE: cpu}, dict(parts), cpu, parallel=True)
+        host = _feeding(cpu, max(parts.values()), asks=asks)
+        return Demand(use.servers, {**parts, Activity.ASSEMBLE: host}, dict(parts), cpu, parallel=True)
     parts = {a: use.wall[a] / tokens for a in _PARTS if use.wall[a] > 0.0}
     return Demand(use.servers, parts, dict(parts), cpu)
+
+
+def _feeding(cpu: float, slowest: float, *, asks: bool) -> float:
+    """CPU seconds per token that feed a device whose slowest engine takes `slowest`.
+
+    A host that `asks` again and again whether the device is done burns a core exactly as long as the device works:
+    that is waiting, and no engine of its own unless the host is clearly busier than the device.
+    """
+    return min(cpu, slowest) if asks and cpu <= _ASKING * slowest else cpu
 
 
 def _cpu_of(use: StageUse, tokens: int) -> float:

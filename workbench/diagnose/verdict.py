@@ -69,7 +69,8 @@ def diagnose(facts: RunFacts, snapshots: Sequence[Snapshot], notes: Sequence[str
 
 def _look(facts: RunFacts, part: Sequence[Snapshot]) -> tuple[Evidence, Model, Finding]:
     evidence = gather(facts, part)
-    model = build(evidence, float(facts.settings.get("encoder.threads", 0) or 0))
+    device = str(facts.encoder.get("device", ""))
+    model = build(evidence, float(facts.settings.get("encoder.threads", 0) or 0), device)
     return evidence, model, find(facts.settings, evidence, model)
 
 

@@ -47,7 +47,7 @@ class CudaForward:
             longest, shortest = int(batch.lengths.max()), int(batch.lengths.min())
             ids, lengths, copy = self._upload(batch, staging)
         with meter.doing(Activity.FORWARD), torch.cuda.stream(self._compute):
-            began, ended = _event(timed=True), _event(timed=True)
+            began, ended = _span()
             self._compute.wait_event(copy[1])
             began.record(self._compute)
             vectors = self._network.vectors(
@@ -73,7 +73,7 @@ class CudaForward:
         host_ids, host_lengths = staging.inputs(len(batch.ids), len(batch.lengths))
         host_ids.numpy()[:] = batch.ids
         host_lengths.numpy()[:] = batch.lengths
-        began, uploaded = _event(timed=True), _event(timed=True)
+        began, uploaded = _span()
         with torch.cuda.stream(self._up):
             began.record(self._up)
             ids = host_ids.to(self._device, non_blocking=True)
@@ -86,7 +86,7 @@ class CudaForward:
     ) -> CudaPending:
         # A result's buffer is its own: the caller may hold the vectors longer than the staging is held.
         host = torch.empty(vectors.shape, dtype=torch.float32, pin_memory=True)
-        began, done = _event(timed=True), _event(timed=True)
+        began, done = _span()
         with torch.cuda.stream(self._down):
             self._down.wait_event(span[1])
             began.record(self._down)
@@ -158,8 +158,14 @@ def _stream(device: torch.device) -> torch.cuda.Stream:
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
-def _event(*, timed: bool = False) -> torch.cuda.Event:
-    return torch.cuda.Event(enable_timing=timed)  # type: ignore[no-untyped-call]
+def _span() -> Span:
+    """Begin and end of some work on a stream.
+
+    The end is what the host waits for, asleep (`blocking`): else it would burn a core the whole time, which tokenising
+    needs and which looks like work.
+    """
+    began = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+    return began, torch.cuda.Event(enable_timing=True, blocking=True)  # type: ignore[no-untyped-call]
 
 
 def _power(size: int) -> int:
