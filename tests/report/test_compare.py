@@ -73,3 +73,11 @@ def test_a_run_that_was_killed_is_diagnosed_with_a_note(tmp_path, capsys):
     assert main(["diagnose", str(folder)]) == 0
     out = capsys.readouterr().out
     assert "Too few workers" in out and "wrote no result" in out and "could not be read" in out
+
+
+def test_a_run_that_failed_says_so_and_why(tmp_path, capsys):
+    folder = str(record(tmp_path / "r", result="failed"))
+    assert main(["diagnose", folder]) == 0
+    assert "Note: the run failed: the disk <is> full" in capsys.readouterr().out
+    assert main(["diagnose", folder, "--json"]) == 0
+    assert "the run failed: the disk <is> full" in json.loads(capsys.readouterr().out)["notes"]

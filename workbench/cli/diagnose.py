@@ -31,14 +31,16 @@ def execute(args: argparse.Namespace) -> int:
     """Exit code 0 whatever the verdict is; 2 when there is no such run."""
     from workbench.diagnose.verdict import diagnose, summary_lines
     from workbench.telemetry.recorder import Recording
-    from workbench.telemetry.runs import find_run, result_of
+    from workbench.telemetry.runs import failure_of, find_run, result_of
 
     folder = find_run(args.run, args.collection)
     recording = Recording.load(folder)
     notes = list(recording.notes)
     result = result_of(folder)
     if result is None:
-        notes.append("the run wrote no result: it failed or was killed; this is the part that was recorded")
+        notes.append("the run wrote no result: it failed, was killed or goes on; this is the part that was recorded")
+    elif (reason := failure_of(result)) is not None:
+        notes.append(f"the run failed: {reason}")
     verdict = diagnose(recording.facts, recording.snapshots, notes)
     if args.json:
         print_json({"run": recording.facts.run, "collection": recording.facts.collection, **verdict.as_json()})

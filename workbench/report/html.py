@@ -22,7 +22,7 @@ from workbench.report.methods import METHODS
 from workbench.report.page import bars, page, section, shares, table
 from workbench.report.series import TimeLine, time_lines
 from workbench.telemetry.recorder import Recording
-from workbench.telemetry.runs import result_of
+from workbench.telemetry.runs import failure_of, result_of
 
 REPORT = "report.html"
 _BOUND_NAMES = {
@@ -85,9 +85,8 @@ def _outcome(recording: Recording, result: Mapping[str, Any] | None) -> str:
     if result is None:
         last = recording.snapshots[-1].progress.phase if recording.snapshots else "nothing recorded"
         text = f"This run did not finish: it wrote no result (last seen: {last}). What was committed stays."
-    elif result.get("outcome") == "failed":
-        failure = result.get("failure") or {}
-        text = f"This run failed: {failure.get('message', 'no reason recorded')}"
+    elif (reason := failure_of(result)) is not None:
+        text = f"This run failed: {reason}"
     elif result.get("outcome") == "stopped":
         text = "This run was stopped by the user; the same command resumes it."
     else:

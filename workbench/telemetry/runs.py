@@ -1,4 +1,4 @@
-"""Finding recorded runs: by path, by name, or the last one of a collection."""
+"""Finding recorded runs (by path, by name, or the last one of a collection), and what they came to."""
 
 from __future__ import annotations
 
@@ -70,3 +70,11 @@ def result_of(folder: Path) -> Mapping[str, Any] | None:
     except (OSError, ValueError):
         return None
     return result if isinstance(result, dict) else None
+
+
+def failure_of(result: Mapping[str, Any]) -> str | None:
+    """Why a run failed, from what `result_of` returns; None when it did not."""
+    if result.get("outcome") != "failed":
+        return None
+    failure = result.get("failure")
+    return str(failure["message"]) if isinstance(failure, dict) and "message" in failure else "no reason recorded"
