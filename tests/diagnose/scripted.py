@@ -52,6 +52,7 @@ class World:
     launch: float = 0.0  # seconds per batch, part of FORWARD
     smooth: float = 1.0  # what small rings leave of the throughput
     threads: int = 0
+    whole: bool = False  # the encoder counts batches when they are done, not parts of them
     budget: int = 16384
     cuts: int = 0
     engine: str = "simulated"
@@ -171,8 +172,11 @@ def _encoder(world: World, tokens: float, work: float, slow: float, at: float) -
     costs = {a: Cost(c.cpu / width, c.blocked) for a, c in world.encoder_costs().items()}
     wall, cpu = _times(costs, tokens, work, slow if world.threads else 1.0, A.WAIT_INPUT)
     cpu = [value * width for value in cpu]
+    n = tokens * world.padded / world.batch
+    if world.whole:
+        n = float(int(n))
+        tokens = n * world.batch / world.padded
     padded = tokens * world.padded
-    n = padded / world.batch
     forward = world.forward()
     per_token = (forward.cpu / width + forward.blocked - world.launch * world.padded / world.batch) / world.padded
     # Half of the batches are half as large, half half as large again: mean `batch`, variance batch² / 4.

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.diagnose.scripted import A, Cost, World, facts, play
 from workbench.diagnose.limits import LABELS, Limit, Verdict
-from workbench.diagnose.verdict import LiveVerdict, course, diagnose, summary_lines
+from workbench.diagnose.verdict import diagnose, summary_lines
 from workbench.telemetry.fake_nvml import card
 
 FAST = {A.FORWARD: Cost(0.0, 1e-7)}
@@ -172,28 +172,6 @@ def test_missing_readings_do_not_stop_the_verdict():
     assert "n/a" in "\n".join(summary_lines(found))
 
 
-def test_live_verdict_is_right_within_five_seconds_and_changes_only_when_it_holds():
-    world = World(workers=1)
-    snapshots = play(world, 20.0, ended=False)
-    live = LiveVerdict(facts(world))
-    shown = [
-        (snapshots[end - 1].time_ns / 1e9, live.update(snapshots[:end]).limit)
-        for end in range(1, len(snapshots) + 1, 4)
-    ]
-    first = next(at for at, limit in shown if limit is Limit.WORKERS)
-    assert first <= 1.0 + 5.0
-    assert all(limit is Limit.WORKERS for at, limit in shown if at >= first)
-
-
-def test_live_verdict_ignores_one_odd_look():
-    good, odd = World(workers=1), World(smooth=0.5)
-    live = LiveVerdict(facts(good), hold=3)
-    live.update(play(good, ended=False))
-    assert live.update(play(odd, ended=False)).limit is Limit.WORKERS
-    live.update(play(odd, ended=False))
-    assert live.update(play(odd, ended=False)).limit is Limit.RING
-
-
 def test_a_search_beside_the_run_is_no_other_program():
     world = World(cores=2, foreign=1.0, encoder=FAST)
     shots = [replace(s, cpu_beside=1.0) for s in play(world)]
@@ -202,34 +180,6 @@ def test_a_search_beside_the_run_is_no_other_program():
     assert found.limit is not Limit.FOREIGN and found.utilisation.foreign == pytest.approx(0.0, abs=0.01)
     said = "; ".join(found.evidence)
     assert "searches and jobs beside it 1.00" in said and "other programs" not in said
-
-
-def test_a_live_verdict_learns_what_the_encoder_became():
-    world = World(workers=1, gpu=card(utilisation=40.0))
-    known = facts(world)
-    before = replace(known, encoder={"engine": "torch"}, settings={**known.settings, "encoder.engine": "torch"})
-    after = replace(before, encoder={"engine": "torch", "device": "cuda:0"})
-    live, shots = LiveVerdict(before), play(world, ended=False)
-    assert live.update(shots).utilisation.kernels is None
-    assert live.update(shots, after).utilisation.kernels == pytest.approx(0.4)
-
-
-def test_the_course_of_a_recording_is_what_was_shown_live():
-    world = World(workers=1)
-    shots = play(world, 30.0)
-    live = LiveVerdict(facts(world))
-    # Every two seconds; the last snapshot is after the end.
-    shown = [(shots[end - 1].wall, live.update(shots[:end])) for end in range(1, len(shots), 8)]
-    found = list(course(facts(world), shots))
-    assert found == shown and len(found) == 15
-    assert found[0][1].limit is Limit.WARMING_UP and found[-1][1].limit is Limit.WORKERS
-    assert list(course(facts(world), ())) == []
-
-
-def test_a_long_recording_is_looked_at_less_often():
-    world = World(workers=1)
-    shots = play(world, 9000.0, 1.5)
-    assert 1100 <= len(list(course(facts(world), shots))) <= 1200
 
 
 def test_json_has_the_promised_fields():

@@ -38,7 +38,9 @@ def steady(snapshots: Sequence[Snapshot]) -> tuple[Snapshot, ...]:
         begin = 0 if _few(stretch) else _after(stretch, stretch[0].time_ns + int(SETTLE * 1e9))
         begin = _filled(stretch, begin)
     part = tuple(stretch[begin : _before_tail(stretch) + 1])
-    return _whole_batches(part, starts=begin == 0 and stretch[0] is running[0]) if _few(part) else part
+    # The first batch ended just then only where a moment before it was seen: not in a look at the last seconds.
+    starts = begin == 0 and stretch[0] is running[0] and running[0] is not snapshots[0]
+    return _whole_batches(part, starts=starts) if _few(part) else part
 
 
 def _few(part: Sequence[Snapshot]) -> bool:

@@ -31,9 +31,11 @@ _WINDOWS = 6
 #: Of today's shortfall against the bounds at most so much is expected to stay: larger ones come from bursts of the
 #: stage that binds now, and go with it.
 _KEPT_INEFFICIENCY = 0.95
-#: Seconds between two looks of a live verdict, and snapshots that each is given.
+#: Seconds between two looks of a live verdict, and snapshots that each is given: all that the sampler keeps.
 LOOK_EVERY = 2.0
-LOOK_BACK = 64
+LOOK_BACK = 480
+#: A look that cannot decide goes so many times as far back: a large model on a processor takes 20 s for a batch.
+_FURTHER = (1, 2, 4, 10)
 #: Phases in which a live verdict is looked for: what limited the run stays on the screen after them.
 GOING = ("starting", "running")
 #: Looks at a recording at most: a night's run is looked at less often.
@@ -190,7 +192,7 @@ class LiveVerdict:
 
     Args:
         facts: of the run.
-        seconds: length of the window looked at.
+        seconds: length of the window looked at; where it is too short for the run's batches, up to ten times that.
         hold: looks in a row that must agree before another limit is shown. The first limit after
             `warming up` is shown at once.
     """
@@ -201,20 +203,32 @@ class LiveVerdict:
         self.shown = Verdict(limit=Limit.WARMING_UP, headline="Warming up: the run has just begun")
 
     def update(self, snapshots: Sequence[Snapshot], facts: RunFacts | None = None) -> Verdict:
-        """Look again; `snapshots` in time order, at least the last `seconds` of them. Returns what to show.
+        """Look again; `snapshots` in time order: the last `LOOK_BACK`, or all there are. Returns what to show.
 
         `facts`: newer ones; what the encoder became is known only when it has loaded.
         """
         if not snapshots:
             return self.shown
         self._facts = facts or self._facts
-        since = snapshots[-1].time_ns - int(self._seconds * 1e9)
-        new = diagnose(self._facts, [s for s in snapshots if s.time_ns >= since])
+        new = self._look(snapshots)
         self._recent.append(new.limit)
         same = new.limit is self.shown.limit
         if same or not self.shown.decided or (new.decided and self._holds(new.limit)):
             self.shown = new
         return self.shown
+
+    def _look(self, snapshots: Sequence[Snapshot]) -> Verdict:
+        """The verdict of the shortest look back that decides anything; looks that decide nothing cost little."""
+        new, seen = self.shown, 0
+        for times in _FURTHER:
+            since = snapshots[-1].time_ns - int(times * self._seconds * 1e9)
+            window = [s for s in snapshots if s.time_ns >= since]
+            if len(window) == seen:
+                break  # there is nothing older
+            new, seen = diagnose(self._facts, window), len(window)
+            if new.decided:
+                break
+        return new
 
     def _holds(self, limit: Limit) -> bool:
         full = len(self._recent) == self._recent.maxlen
