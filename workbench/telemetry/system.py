@@ -32,7 +32,7 @@ class ProcessUse:
 
 @dataclass(frozen=True, slots=True)
 class SystemUse:
-    """The machine: percent per logical core, cores in use, memory (bytes)."""
+    """The machine: percent per logical core, cores in use of those this process may use, memory (bytes)."""
 
     cpu_percent: tuple[float, ...]
     cpu_system: float | None
@@ -63,13 +63,14 @@ class SystemReader:
         self._foreign_before: dict[int, tuple[float, float]] = {}
         self._kin_at = float("-inf")
         self.kin: frozenset[int] = frozenset()  # pids: what this process started beside the run
+        self._allowed = _affinity()
         psutil.cpu_percent(percpu=True)  # the first call only sets psutil's starting point
 
     def machine(self) -> SystemUse:
         """CPU since the last call; memory now."""
         percent = tuple(psutil.cpu_percent(percpu=True))
         memory = psutil.virtual_memory()
-        cores = sum(percent) / 100.0 if percent else None
+        cores = in_use(percent, self._allowed)
         return SystemUse(percent, cores, int(memory.total - memory.available), int(memory.total))
 
     def process(self, pid: int) -> ProcessUse:
@@ -171,12 +172,29 @@ def _gives_way(nice: int | None, ours: int | None) -> bool:
     return nice >= ours + _CLEARLY_LOWER
 
 
+def in_use(percent: Sequence[float], allowed: Sequence[int]) -> float | None:
+    """Cores in use (1.7 = one and seven tenths) of those whose numbers are `allowed`; all where none is named.
+
+    `percent`: 0–100 per logical core, by number. Programs on other cores take nothing from this process. Where cores
+    are switched off numbers and places differ: then all are added.
+    """
+    if not percent:
+        return None
+    named = allowed and max(allowed) < len(percent)
+    return sum(percent[number] for number in allowed) / 100.0 if named else sum(percent) / 100.0
+
+
+def _affinity() -> tuple[int, ...]:
+    """Numbers of the logical cores this process may use; empty where the system does not tell (macOS)."""
+    try:
+        return tuple(psutil.Process().cpu_affinity())
+    except (AttributeError, psutil.Error):
+        return ()
+
+
 def cores() -> tuple[int, int]:
     """Physical and logical cores this process may use."""
     logical = psutil.cpu_count(logical=True) or 1
-    try:
-        logical = min(logical, len(psutil.Process().cpu_affinity()))
-    except (AttributeError, psutil.Error):  # macOS has no affinity
-        pass
+    logical = min(logical, len(_affinity()) or logical)
     physical = psutil.cpu_count(logical=False) or logical
     return min(physical, logical), logical
