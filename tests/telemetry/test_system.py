@@ -1,6 +1,7 @@
 """What the system tells of CPUs and programs: only what can take something from the run."""
 
 import os
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -29,3 +30,28 @@ def test_a_process_held_on_one_core_sees_that_core():
         assert use.cpu_system == pytest.approx(use.cpu_percent[before[-1]] / 100.0)
     finally:
         me.cpu_affinity(before)
+
+
+class Program:
+    """What `psutil.process_iter` yields: a program that takes a whole core, or one that may not be asked."""
+
+    def __init__(self, pid: int, name: str, *, told: bool = True) -> None:
+        self.pid, self._told, self.looks = pid, told, 0
+        self.info = {"name": name, "nice": None, "cpu_times": None}
+
+    def look(self):
+        self.looks += 1
+        if self._told:
+            self.info["cpu_times"] = SimpleNamespace(user=1e6 * self.looks, system=0.0)
+        return self
+
+
+def test_time_in_which_nobody_computes_is_no_program(monkeypatch):
+    programs = [Program(0, "System Idle Process"), Program(4, "System", told=False), Program(2**22 + 5, "game")]
+    monkeypatch.setattr(psutil, "process_iter", lambda _: [program.look() for program in programs])
+    reader = SystemReader()
+    reader.foreign([os.getpid()], 2.0)
+    reader._foreign_at = float("-inf")  # the reader's own pause between looks is skipped
+    use = reader.foreign([os.getpid()], 2.0)
+    assert [one.name for one in use.readings] == ["game"]
+    assert use.yielding == 0.0

@@ -17,6 +17,8 @@ _FOREIGN_EVERY = 5.0
 _KIN_EVERY = 1.0
 #: Cores that others must use for anybody to be looked for.
 _WORTH_A_LOOK = 0.3
+#: Windows books the time in which nobody computes to a process of this number (elsewhere it is the kernel's or nobody).
+_IDLE_PID = 0
 #: Nice values apart from which a program is taken to give way.
 _CLEARLY_LOWER = 5
 
@@ -129,9 +131,9 @@ class SystemReader:
             return self._foreign
         self._foreign_at = now
         found, seen = [], {}
-        skip, ours_nice = set(ours), _nice(None)
+        skip, ours_nice = {*ours, _IDLE_PID}, _nice(None)
         for process in psutil.process_iter(["name", "cpu_times", "nice"]):
-            times = process.info["cpu_times"]
+            times = process.info["cpu_times"]  # None: the system does not let us ask
             if process.pid in skip or times is None:
                 continue
             used = times.user + times.system
