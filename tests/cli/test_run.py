@@ -8,14 +8,23 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.diagnose.scripted import World, facts
+from tests.diagnose.test_indexing import built
 from tests.engine.harness import assert_same, corpus
 from tests.tiny_models import tiny_bert
+from workbench.cli.main import main
+from workbench.cli.run import verdict_lines
+from workbench.core.run import RunResult
+from workbench.telemetry.recorder import Recorder
+from workbench.telemetry.sampler import KEPT
+from workbench.telemetry.snapshot import RunFacts, Snapshot
 
 KEYS = {
     "outcome", "collection", "run", "chunks", "resumed", "rejects", "units", "tokens", "seconds",
@@ -136,8 +145,6 @@ def wrong_inputs(folder: Path) -> dict[str, tuple[list[str], str]]:
     "unknown profile", "unknown engine", "not writable", "chunks without docs", "negative limit",
 ])
 def test_wrong_input_is_one_line_and_exit_code_2(folder, name, capsys, monkeypatch):
-    from workbench.cli.main import main
-
     words, said = wrong_inputs(folder)[name]
     monkeypatch.setenv("WORKBENCH_HOME", str(folder / "home"))
     into = [] if "--into" in words else ["--into", str(folder / "wrong.collection")]
@@ -162,3 +169,42 @@ def test_a_model_folder_without_tokenizer_is_named(folder):
     assert done.returncode == 2
     assert "tokenizer" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@dataclass
+class Ended:
+    """A run that is over, as the sampler has kept it: facts and the last snapshots."""
+
+    facts: RunFacts | None
+    snapshots: list[Snapshot]
+
+    def window(self, count: int) -> tuple[Snapshot, ...]:
+        return tuple(self.snapshots[-count:])
+
+
+def ended(collection: Path, *, recorded: bool, index_seconds: float) -> tuple[Ended, RunResult]:
+    """Ten minutes of embedding and an index."""
+    folder = collection / "runs" / "r"
+    snapshots = built(0.0, index_seconds, embedding=600.0)
+    made = replace(facts(World()), run="r", collection=str(collection))
+    if recorded:
+        recorder = Recorder(folder, made)
+        for snapshot in snapshots:
+            recorder.append(snapshot)
+        recorder.close()
+        (folder / "result.json").write_text('{"outcome": "done"}', encoding="utf-8")
+    return Ended(made, snapshots[-KEPT:]), RunResult("done", str(collection), "r", 9, 0, 0, 1, 9, 9.0, 9.0, 0.0)
+
+
+@pytest.mark.parametrize("index_seconds", [40.0, 150.0])  # a third of what the sampler keeps, and more than all of it
+def test_the_verdict_at_the_end_is_that_of_diagnose(tmp_path, capsys, index_seconds):
+    said = verdict_lines(*ended(tmp_path, recorded=True, index_seconds=index_seconds))
+    assert main(["diagnose", str(tmp_path / "runs" / "r")]) == 0
+    assert said[1:] == capsys.readouterr().out.splitlines()[1:]
+    assert "device" in said[1].lower() and "index" not in said[1]
+
+
+def test_a_run_that_was_not_recorded_is_judged_by_its_end_and_says_so(tmp_path):
+    said = "\n".join(verdict_lines(*ended(tmp_path, recorded=False, index_seconds=5.0)))
+    assert "device" in said.lower() and "last minutes" in said
+    assert verdict_lines(Ended(None, []), ended(tmp_path, recorded=False, index_seconds=5.0)[1]) == []

@@ -12,9 +12,9 @@ from workbench.diagnose.verdict import diagnose
 from workbench.telemetry.snapshot import Snapshot
 
 
-def built(words: float, vectors: float) -> list[Snapshot]:
-    """A run of 10 s, then so many seconds for the index of the words and for that of the vectors."""
-    shots = play(World(), 11.0, ended=False)
+def built(words: float, vectors: float, embedding: float = 10.0) -> list[Snapshot]:
+    """Seconds of embedding, then so many for the index of the words and for that of the vectors."""
+    shots = play(World(), 1.0 + embedding, ended=False)
     last = shots[-1]
     for step in range(1, int((words + vectors) * 4) + 1):
         spent = step / 4
@@ -47,3 +47,14 @@ def test_the_slower_index_is_what_changes_and_the_other_stays(words, vectors, ch
 
 def test_a_short_index_is_no_limit():
     assert diagnose(facts(World()), built(1.0, 1.0)).limit is Limit.COMPUTE
+
+
+def test_what_a_window_shows_does_not_count_what_was_done_before_it():
+    window = built(1.0, 39.0, embedding=600.0)[-480:]  # 120 s, of which 40 for the indexes
+    found = diagnose(facts(World()), window)
+    assert found.limit is Limit.INDEX
+    assert found.tokens_per_second == pytest.approx(World().throughput() * 80 / 120, rel=0.02)
+
+
+def test_an_index_that_is_short_beside_a_long_run_is_no_limit():
+    assert diagnose(facts(World()), built(1.0, 39.0, embedding=600.0)).limit is Limit.COMPUTE

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from workbench.cli.common import Subparsers
     from workbench.cli.progress import ProgressBar
     from workbench.engine.run import Run
+    from workbench.telemetry.snapshot import RunFacts, Snapshot
 
 EPILOG = """\
 inputs:
@@ -81,7 +82,9 @@ def execute(args: argparse.Namespace) -> int:
         if args.json:
             print_json(json_result(result))
         else:
-            print("\n".join([summary(result), *_verdict(run)]))
+            print(summary(result), flush=True)  # reading back a night's run takes seconds
+            for line in verdict_lines(run, result):
+                print(line)
     return 0
 
 
@@ -148,17 +151,32 @@ def _watch(run: Run, bar: ProgressBar) -> RunResult:
             raise
 
 
-def _verdict(run: Run) -> list[str]:
-    """What limited the run, when it was long enough to tell."""
+def verdict_lines(run: Run, result: RunResult) -> list[str]:
+    """What limited the run, when it was long enough to tell: what `diagnose` says of its recording."""
     from workbench.diagnose.limits import UNDECIDED
     from workbench.diagnose.verdict import diagnose, summary_lines
+
+    seen = _seen(run, result)
+    if seen is None:
+        return []
+    verdict = diagnose(*seen)
+    return [] if verdict.limit in UNDECIDED else ["", *summary_lines(verdict)]
+
+
+def _seen(run: Run, result: RunResult) -> tuple[RunFacts, tuple[Snapshot, ...], tuple[str, ...]] | None:
+    """Facts, snapshots and notes of the whole run; only its last minutes where the disk took no recording."""
+    from workbench.telemetry.recorder import Recording
     from workbench.telemetry.sampler import KEPT
 
+    if run.facts is None:
+        return None
+    with suppress(UsageError):
+        recording = Recording.load(Path(result.collection) / "runs" / result.run)
+        if recording.snapshots:
+            return recording.facts, recording.snapshots, recording.notes
     window = run.window(KEPT)
-    if run.facts is None or not window:
-        return []
-    verdict = diagnose(run.facts, window)
-    return [] if verdict.limit in UNDECIDED else ["", *summary_lines(verdict)]
+    notes = ("the run was not recorded; this is said of its last minutes",)
+    return (run.facts, window, notes) if window else None
 
 
 def _line(event: LogLine | Failure) -> str:

@@ -18,7 +18,10 @@ _AUTO_FIXED = 1.0
 
 
 def index_finding(facts: RunFacts, snapshots: Sequence[Snapshot], verdict: Verdict) -> Verdict | None:
-    """The verdict when building the index took most of the run; None when it did not."""
+    """The verdict when building the index took much of what the snapshots show; None when it did not.
+
+    What was done before the first snapshot does not count: neither its time is known nor are its tokens.
+    """
     began = next((s for s in snapshots if total(s, "encoder", Counter.BATCHES)), None)
     building = [s for s in snapshots if s.progress.phase == "indexing"]
     if began is None or len(building) < 2:
@@ -27,7 +30,7 @@ def index_finding(facts: RunFacts, snapshots: Sequence[Snapshot], verdict: Verdi
     whole = (building[-1].time_ns - began.time_ns) / 1e9
     if index < _SHARE * whole or index < 2.0:
         return None
-    tokens = total(building[-1], "encoder", Counter.TOKENS)
+    tokens = total(building[-1], "encoder", Counter.TOKENS) - total(snapshots[0], "encoder", Counter.TOKENS)
     change, left = _change(facts, building, whole)
     speed = f"embedding ran at {verdict.tokens_per_second:,.0f} tokens/s"
     line = f"building the index took {index:.1f} s of {whole:.1f} s; {speed}"
