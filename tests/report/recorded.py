@@ -11,7 +11,7 @@ def record(folder, world=None, *, result="done", seconds=20.0, **changes):
     world = world or World(workers=1)
     from dataclasses import replace
 
-    made = replace(facts(world), run=folder.name, collection=str(folder.parent.parent), **changes)
+    made = replace(facts(world), **{"run": folder.name, "collection": str(folder.parent.parent), **changes})
     recorder = Recorder(folder, made)
     for snapshot in play(world, seconds):
         recorder.append(snapshot)

@@ -1,9 +1,11 @@
 """Runs side by side."""
 
 import json
+import shutil
 
 import pytest
 
+from tests.cli.made import make_collection
 from tests.diagnose.scripted import World
 from tests.report.recorded import record
 from tests.report.test_html import Page
@@ -81,3 +83,20 @@ def test_a_run_that_failed_says_so_and_why(tmp_path, capsys):
     assert "Note: the run failed: the disk <is> full" in capsys.readouterr().out
     assert main(["diagnose", folder, "--json"]) == 0
     assert "the run failed: the disk <is> full" in json.loads(capsys.readouterr().out)["notes"]
+
+
+def test_collections_that_were_moved_or_copied_are_compared_where_they_are(tmp_path, capsys, monkeypatch):
+    built = make_collection(tmp_path / "built")
+    record(built / "runs" / "r")
+    copied = shutil.copytree(built, tmp_path / "copied")
+    moved = shutil.move(built, tmp_path / "moved")
+    monkeypatch.chdir(tmp_path / "moved" / "runs" / "r")
+    assert main(["compare", ".", str(copied), "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert [run["collection"] for run in made["runs"]] == [str(moved), str(copied)]
+    assert made["parity"][0]["rows"] == 15 and made["parity"][0]["cosine_min"] == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_run_outside_of_any_collection_names_the_one_it_built(tmp_path):
+    folder = record(tmp_path / "runs" / "r", collection=str(tmp_path / "gone"))
+    assert compared(folder).collection == str(tmp_path / "gone")

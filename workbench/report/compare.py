@@ -16,7 +16,7 @@ from workbench.diagnose.verdict import diagnose
 from workbench.diagnose.words import percent, rate, summary_lines
 from workbench.report.page import bars, page, section, table
 from workbench.telemetry.recorder import Recording
-from workbench.telemetry.runs import result_of
+from workbench.telemetry.runs import collection_of, result_of
 from workbench.telemetry.snapshot import Snapshot
 
 #: Seconds of a window over which the spread of the rate is taken.
@@ -27,7 +27,11 @@ _IGNORED = frozenset({"name", "about"})
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One run of a comparison. `spread`: standard deviation ÷ mean of the rate over windows of 2 s."""
+    """One run of a comparison.
+
+    `collection`: where it is now, or was when it was built. `spread`: standard deviation ÷ mean of the rate over
+    windows of 2 s.
+    """
 
     run: str
     collection: str
@@ -49,7 +53,7 @@ def compared(folder: Path) -> Compared:
     middle = sum(rates) / len(rates) if rates else 0.0
     return Compared(
         run=recording.facts.run or folder.name,
-        collection=recording.facts.collection,
+        collection=str(collection_of(folder) or recording.facts.collection),
         outcome=str(result.get("outcome", "no result")),
         tokens_per_second=verdict.tokens_per_second or float(result.get("tokens_per_second", 0.0)),
         spread=pstdev(rates) / middle if len(rates) > 1 and middle else None,

@@ -78,3 +78,9 @@ def failure_of(result: Mapping[str, Any]) -> str | None:
         return None
     failure = result.get("failure")
     return str(failure["message"]) if isinstance(failure, dict) and "message" in failure else "no reason recorded"
+
+
+def collection_of(folder: Path) -> Path | None:
+    """The collection that a run's folder lies in now, wherever it was built; None outside of any."""
+    runs = folder.resolve().parent
+    return runs.parent if runs.name == "runs" and (runs.parent / "CURRENT").is_file() else None
