@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from workbench.engine import child, worker
 from workbench.engine.encoder import EncoderProcessSpec
+from workbench.engine.prepare import Preparer
 from workbench.text import tokenising
 
 WORD = "POISONOUS"
@@ -34,3 +36,16 @@ def broken_main(spec: EncoderProcessSpec, pipe: Connection) -> None:
 
 def _fail(_: child.Child) -> None:
     raise RuntimeError("no such luck")
+
+
+def unstaged_main(spec: worker.WorkerSpec, pipe: Connection) -> None:
+    """A worker that fails at unit 1 after its rows were counted, whatever they are."""
+    real_stage = Preparer._stage
+
+    def stage(self: Preparer, chunks: object, hashes: object, path: Path) -> None:
+        if path.name.startswith("00000001."):
+            raise ValueError("cannot be staged")
+        real_stage(self, chunks, hashes, path)  # type: ignore[arg-type]
+
+    Preparer._stage = stage  # type: ignore[assignment, method-assign]
+    _real_main(spec, pipe)

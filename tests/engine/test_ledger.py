@@ -97,6 +97,24 @@ def test_poison_rows_are_found_exactly(rows, data):
     assert ledger.finished
 
 
+@given(st.integers(0, 40))
+def test_a_unit_whose_rows_are_all_harmless_is_searched_once_and_then_rejected(rows):
+    """It fails after its rows were counted, for a reason that no probe meets."""
+    ledger = Ledger(units(1), ())
+    for _ in range(200):
+        lease = ledger.take(0)
+        assert lease is not None
+        if lease.probe is not None:
+            ledger.probe_ok(lease.key)
+            continue
+        ledger.note_rows(lease.key, rows)
+        if ledger.blame(lease.key) == "reject":
+            break
+    ledger.adopt(prepared(lease.key, batches=0))
+    ledger.commit(0)
+    assert ledger.finished
+
+
 @given(st.integers(1, 12), st.integers(1, 4), st.randoms(use_true_random=False))
 def test_any_order_of_deaths_and_commits_finishes_with_every_unit_once(count, workers, rng: random.Random):
     ledger = Ledger(units(count), ())

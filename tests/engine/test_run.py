@@ -122,6 +122,16 @@ def test_rows_that_end_the_worker_become_rejects(made, monkeypatch):
     assert ids == [f"p{n}" for n in range(300) if n not in (17, 18, 211)]
 
 
+def test_a_unit_that_always_fails_but_for_its_rows_is_rejected_and_the_run_ends(made, monkeypatch):
+    folder, source, _ = made
+    monkeypatch.setattr("workbench.engine.worker.main", poison.unstaged_main)
+    result = go(request(folder, source, into="unstaged.collection"))
+    assert (result.outcome, result.rejects) == ("done", 1)
+    ids, _ = content(folder / "unstaged.collection")
+    lost = [n for n in range(1500) if f"row-{n}" not in set(ids)]
+    assert len(lost) == 1500 - result.chunks > 0 and lost == list(range(lost[0], lost[-1] + 1))
+
+
 def test_out_of_device_memory_cuts_the_budget_and_goes_on(made):
     folder, source, _ = made
     result = go(request(

@@ -52,6 +52,7 @@ class Ledger:
         self._strikes: dict[int, int] = {}
         self._rows: dict[int, int] = {}
         self._searches: dict[int, Search] = {}
+        self._searched: set[int] = set()
         self._rejected: dict[int, UnitSpec] = {}
         self.active: dict[int, ActiveUnit] = {}
         self.committed: set[int] = set(committed)
@@ -144,9 +145,10 @@ class Ledger:
         if strikes < STRIKES:
             self._pending.appendleft(unit.unit)
             return "again"
-        if rows is None or unit.unit.skip:
+        if not rows or key.unit in self._searched:  # it is not its rows, or not only these
             self._rejected[key.unit] = unit.unit
             return "reject"
+        self._searched.add(key.unit)
         self._searches[key.unit] = Search(unit.unit, _halves(0, rows))
         return "search"
 
