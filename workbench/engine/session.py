@@ -24,7 +24,8 @@ from workbench.engine.ledger import Ledger
 from workbench.engine.rejecting import rejected_unit
 from workbench.engine.setting import Setting, resolve
 from workbench.engine.state import RunView
-from workbench.engine.supervisor import Sink, Supervisor
+from workbench.engine.supervisor import Supervisor
+from workbench.engine.trouble import Sink
 from workbench.sources.registry import open_source
 from workbench.telemetry.recorder import Recorder, machine
 from workbench.telemetry.sampler import Sampler

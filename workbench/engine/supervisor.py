@@ -7,31 +7,17 @@ flags. It touches no text and no tensor.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 
-from workbench.core.activity import Counter
-from workbench.core.errors import RunFailed, UsageError
-from workbench.core.run import Failure
 from workbench.encoders.base import EncoderInfo
 from workbench.engine import wire
 from workbench.engine.children import ChildProcess, end_all, wait
 from workbench.engine.flow import Flow, Pipeline
 from workbench.engine.ledger import Ledger
-from workbench.engine.patience import Patience
+from workbench.engine.trouble import Sink, Trouble
 from workbench.telemetry.board import Board
 
 #: Seconds between looks at the flags when nothing happens.
 _TICK = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Sink:
-    """Where the supervisor tells what happened: a line for people, a failure, a unit made durable."""
-
-    log: Callable[[str, str], None]
-    failure: Callable[[Failure], None]
-    rejected_unit: Callable[[wire.Key, str], wire.UnitPrepared]
 
 
 class Supervisor:
@@ -52,12 +38,10 @@ class Supervisor:
         self.stopping = False
         self.killing = False
         self.last_commit = 0.0
-        self.rows = self.rejects = self.failures = 0
+        self.rows = self.rejects = 0
         self._sink = sink
-        self._probing: dict[int, wire.Key] = {}
-        self._patience = Patience(len(pipeline.workers))
+        self._trouble = Trouble(ledger, self.flow, board, sink, len(pipeline.workers), self._write_empty)
         self._finishing = False
-        self._last_failure: Failure | None = None
 
     # ── the loop ─────────────────────────────────────────────────────────────────────────────────
     def run(self) -> None:
@@ -87,6 +71,11 @@ class Supervisor:
         if self.stopping:
             return "stopping"
         return "running" if self.flow.first_batch else "starting"
+
+    @property
+    def failures(self) -> int:
+        """How often a process ended, or said that it cannot go on."""
+        return self._trouble.failures
 
     def _listen(self, child: ChildProcess) -> None:
         if child.gone:
@@ -119,18 +108,23 @@ class Supervisor:
             for worker in self.pipeline.workers:
                 if not worker.ready or self.ledger.pending <= ahead * len(self.pipeline.workers):
                     continue
-                if worker.index in self._probing or len(self.ledger.of_worker(worker.index)) > ahead:
+                if worker.index in self._trouble.probing or len(self.ledger.of_worker(worker.index)) > ahead:
                     continue
                 lease = self.ledger.take(worker.index)
                 if lease is not None:
                     if lease.probe is not None:
-                        self._probing[worker.index] = lease.key
+                        self._trouble.probing[worker.index] = lease.key
                     worker.send(lease)
 
     def _start_writer(self) -> None:
         """Not before there is work for it: until then the cores have a model to load and a first batch to compute."""
         if self.pipeline.writer.process is None:
             self.pipeline.writer.start()
+
+    def _write_empty(self, unit: wire.UnitPrepared) -> None:
+        """A unit without batches goes to the writer at once."""
+        self._start_writer()
+        self.pipeline.writer.send(unit)
 
     # ── messages ─────────────────────────────────────────────────────────────────────────────────
     def _take(self, child: ChildProcess, message: object) -> None:
@@ -147,7 +141,7 @@ class Supervisor:
             case wire.Committed():
                 self._on_committed(message)
             case wire.UnitPrepared():
-                self._patience.worked()
+                self._trouble.patience.worked()
                 self.flow.on_prepared(message)
                 if not message.batches:
                     self._start_writer()
@@ -170,11 +164,9 @@ class Supervisor:
             case wire.UnitRead(key, rows):
                 self.ledger.note_rows(key, rows)
             case wire.ProbeOk(key):
-                self._probing.pop(worker, None)
-                self._patience.worked()
-                self.ledger.probe_ok(key)
+                self._trouble.probe_ok(worker, key)
             case wire.UnitFailed(key, failure):
-                self._on_unit_failed(worker, key, failure)
+                self._trouble.unit_failed(worker, key, failure)
 
     def _take_state(self, child: ChildProcess, message: object) -> None:
         """Messages about a process rather than about data."""
@@ -198,7 +190,7 @@ class Supervisor:
             case wire.Finished(index):
                 self.index = index
             case wire.Failed(failure, code):
-                self._on_failed(failure, code)
+                self._trouble.child_failed(failure, code)
 
     def _set_budget(self, tokens: int) -> None:
         """The smallest budget of all encoders holds, and never more than a slot takes."""
@@ -210,7 +202,7 @@ class Supervisor:
         for number in message.units:
             self.ledger.commit(number)
         if message.rows > self.rows:
-            self._patience.committed()
+            self._trouble.patience.committed()
         self.rows, self.rejects = message.rows, message.rejects
         self.last_commit = time.perf_counter()
 
@@ -223,77 +215,12 @@ class Supervisor:
             self.ledger.commit(number)
         self.rows, self.rejects = message.rows, message.rejects
 
-    # ── trouble ──────────────────────────────────────────────────────────────────────────────────
-    def _on_failed(self, failure: Failure, exit_code: int | None) -> None:
-        self._last_failure = failure
-        if exit_code is not None:
-            raise UsageError(failure.message) if exit_code == UsageError.exit_code else RunFailed(failure.message)
-        self.failures += 1
-        self._sink.failure(failure)
-
-    def _on_unit_failed(self, worker: int, key: wire.Key, failure: Failure) -> None:
-        probing = self._probing.pop(worker, None) is not None
-        self._last_failure = failure
-        self._sink.log("warning", f"unit {key.unit:06d} failed: {failure.message}")
-        self._blame(key, failure.message)
-        self._give_up_for(self._patience.unit_failed(probing=probing))
-
     def _on_end(self, child: ChildProcess) -> None:
-        """A process is gone: take back what it held, start it again unless that is hopeless."""
+        """A process is gone: start it again unless that is hopeless."""
         code = child.bury()
         if child.leaving:
             return
-        self.failures += 1
-        self._sink.log("error", f"{child.name} ended unexpectedly (exit code {code}); starting it again")
-        blamed = False
-        if child.stage == "worker":
-            blamed = self._worker_gone(child)
-        elif child.stage == "encoder":
-            self.flow.encoder_gone(child.index)
-        else:
+        if child is self.pipeline.writer:
             self._finishing = False
-            self.flow.writer_gone()
-        self._give_up_for(self._patience.ended(child.name, blamed=blamed))
+        self._trouble.child_ended(child, code)
         child.start()
-
-    def _worker_gone(self, child: ChildProcess) -> bool:
-        """Whether what it read is to blame."""
-        reading = self.board.read(child.row)
-        current = reading.counters[Counter.CURRENT_UNIT] if reading is not None else -1
-        probing = self._probing.pop(child.index, None)
-        blamed = probing is not None
-        if probing is not None:
-            self.ledger.blame(probing)
-        self.flow.batch_slots.forget(child.index)
-        for unit in self.ledger.of_worker(child.index):
-            self.flow.retract(unit.key)
-            if unit.key.unit == current:
-                blamed = True
-                self._blame(unit.key, "it ended its worker twice")
-            else:
-                self.ledger.give_back(unit.key)
-        return blamed
-
-    def _blame(self, key: wire.Key, why: str) -> None:
-        self.flow.retract(key)
-        verdict = self.ledger.blame(key)
-        if verdict == "search":
-            self._sink.log("warning", f"unit {key.unit:06d}: looking for the rows that end its worker")
-        elif verdict == "reject":
-            self._reject(key, why)
-
-    def _reject(self, key: wire.Key, why: str) -> None:
-        """Commit a unit that cannot be read as one reject, so that the run can go on."""
-        empty = self._sink.rejected_unit(key, why)
-        self._sink.log("error", f"unit {key.unit:06d} rejected: {why}")
-        self.ledger.adopt(empty)
-        self._start_writer()
-        self.pipeline.writer.send(empty)
-
-    def _give_up_for(self, why: str) -> None:
-        if not why:
-            return
-        last = f" (last: {self._last_failure.message})" if self._last_failure is not None else ""
-        raise RunFailed(
-            f"the run gave up: {why}{last}", remedy="What was committed stays; the same command resumes"
-        )
