@@ -115,6 +115,22 @@ def test_a_unit_whose_rows_are_all_harmless_is_searched_once_and_then_rejected(r
     assert ledger.finished
 
 
+def test_a_probe_that_was_not_begun_is_leased_again():
+    ledger = Ledger(units(1), ())
+    for _ in range(2):
+        lease = ledger.take(0)
+        ledger.note_rows(lease.key, 4)
+        ledger.blame(lease.key)
+    assert ledger.probe_waits and ledger.pending == 1
+    probe = ledger.take(0)
+    assert probe.probe == (0, 2) and not ledger.probe_waits and ledger.take(1) is None
+    ledger.release_probe(probe.key)
+    again = ledger.take(1)
+    assert again.probe == probe.probe and again.key != probe.key
+    ledger.release_probe(probe.key)  # stale by now
+    assert not ledger.probe_waits
+
+
 @given(st.integers(1, 12), st.integers(1, 4), st.randoms(use_true_random=False))
 def test_any_order_of_deaths_and_commits_finishes_with_every_unit_once(count, workers, rng: random.Random):
     ledger = Ledger(units(count), ())

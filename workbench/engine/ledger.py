@@ -64,6 +64,11 @@ class Ledger:
         return len(self._pending) + sum(search.probing is None for search in self._searches.values())
 
     @property
+    def probe_waits(self) -> bool:
+        """A search could go on."""
+        return any(search.probing is None for search in self._searches.values())
+
+    @property
     def finished(self) -> bool:
         return not (self._pending or self.active or self._searches or self._rejected)
 
@@ -174,6 +179,12 @@ class Ledger:
             search.ranges.pop()
             search.probing = None
             self._conclude(search)
+
+    def release_probe(self, key: Key) -> None:
+        """The rows were not tried: their worker ended before it came to them."""
+        search = self._searches.get(key.unit)
+        if search is not None and search.probing == key:
+            search.probing = None
 
     def _conclude(self, search: Search) -> None:
         """With every range looked at, lease the unit again without the rows that were found."""

@@ -108,8 +108,11 @@ class Supervisor:
             for worker in self.pipeline.workers:
                 if not worker.ready or self.ledger.pending <= ahead * len(self.pipeline.workers):
                     continue
-                if worker.index in self._trouble.probing or len(self.ledger.of_worker(worker.index)) > ahead:
+                units = self.ledger.of_worker(worker.index)
+                if worker.index in self._trouble.probing or len(units) > ahead:
                     continue
+                if self.ledger.probe_waits and any(unit.prepared is None for unit in units):
+                    continue  # a probe behind a unit would wait for it; soon this or another worker is free
                 lease = self.ledger.take(worker.index)
                 if lease is not None:
                     if lease.probe is not None:

@@ -68,7 +68,9 @@ class Trouble:
 
     def unit_failed(self, worker: int, key: wire.Key, failure: Failure) -> None:
         """A unit, or a probe, could not be read. Raises RunFailed when none can."""
-        probing = self.probing.pop(worker, None) is not None
+        probing = self.probing.get(worker) == key
+        if probing:
+            del self.probing[worker]
         self._last = failure
         self._sink.log("warning", f"unit {key.unit:06d} failed: {failure.message}")
         self._blame(key, failure.message)
@@ -82,13 +84,15 @@ class Trouble:
 
     # ── what becomes of it ───────────────────────────────────────────────────────────────────────
     def _worker_gone(self, child: ChildProcess) -> bool:
-        """Whether what it read is to blame."""
+        """Whether what it read is to blame: what it worked on, not what waited for it."""
         reading = self._board.read(child.row)
         current = reading.counters[Counter.CURRENT_UNIT] if reading is not None else -1
         probing = self.probing.pop(child.index, None)
-        blamed = probing is not None
-        if probing is not None:
+        blamed = probing is not None and probing.unit == current
+        if probing is not None and blamed:
             self._ledger.blame(probing)
+        elif probing is not None:
+            self._ledger.release_probe(probing)
         self._flow.batch_slots.forget(child.index)
         for unit in self._ledger.of_worker(child.index):
             self._flow.retract(unit.key)

@@ -11,7 +11,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.core.activity import Activity
+from workbench.core.activity import Activity, Counter
 from workbench.core.units import SourceSpec
 from workbench.encoders.base import ModelSpec
 from workbench.engine import wire
@@ -166,6 +166,7 @@ class Worker:
 
     def _fail(self, lease: wire.Lease, error: Exception) -> None:
         """The unit failed, not the worker: the supervisor decides what becomes of it."""
+        self._meter.put(Counter.CURRENT_UNIT, -1)  # whatever ends the worker from now on, it is not this unit
         self._link.send(wire.UnitFailed(lease.key, describe(error, "worker", lease.unit.number)))
 
     def _prepare(self, lease: wire.Lease) -> None:
