@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from workbench.engine import child, worker
+from workbench.collection.writer import CollectionWriter
+from workbench.engine import child, worker, writer
 from workbench.engine.encoder import EncoderProcessSpec
 from workbench.engine.prepare import Preparer
 from workbench.text import tokenising
@@ -15,6 +16,7 @@ from workbench.text import tokenising
 WORD = "POISONOUS"
 _real_main = worker.main
 _real_encode = tokenising.Tokeniser.encode
+_real_writer_main = writer.main
 
 
 def _deadly(self: tokenising.Tokeniser, texts: Sequence[str], prefix: str = "") -> tokenising.Tokens:
@@ -49,3 +51,19 @@ def unstaged_main(spec: worker.WorkerSpec, pipe: Connection) -> None:
 
     Preparer._stage = stage  # type: ignore[assignment, method-assign]
     _real_main(spec, pipe)
+
+
+def mute_main(spec: writer.WriterSpec, pipe: Connection) -> None:
+    """A writer that ends, once, when units are durable and before it can say so."""
+    mark = Path(spec.collection).with_suffix(".ended")
+    real_flush = CollectionWriter.flush
+
+    def flush(self: CollectionWriter) -> tuple[int, ...]:
+        units = real_flush(self)
+        if units and not mark.exists():
+            mark.write_text(str(units), encoding="utf-8")
+            os._exit(77)
+        return units
+
+    CollectionWriter.flush = flush  # type: ignore[method-assign]
+    _real_writer_main(spec, pipe)

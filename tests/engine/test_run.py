@@ -132,6 +132,15 @@ def test_a_unit_that_always_fails_but_for_its_rows_is_rejected_and_the_run_ends(
     assert len(lost) == 1500 - result.chunks > 0 and lost == list(range(lost[0], lost[-1] + 1))
 
 
+def test_a_writer_that_ends_before_it_can_tell_of_a_commit_costs_nothing(made, monkeypatch):
+    folder, source, _ = made
+    monkeypatch.setattr("workbench.engine.writer.main", poison.mute_main)
+    result = go(request(folder, source, into="mute.collection"))
+    assert (folder / "mute.ended").exists()
+    assert (result.outcome, result.chunks) == ("done", 1500)
+    assert_same(folder / "whole.collection", folder / "mute.collection")
+
+
 def test_out_of_device_memory_cuts_the_budget_and_goes_on(made):
     folder, source, _ = made
     result = go(request(

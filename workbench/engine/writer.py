@@ -65,11 +65,12 @@ class _Writer:
         self._ring = VectorRing(Segment.attach(spec.vectors).buffer, spec.shape)
         self._collection = CollectionWriter.attach(Path(spec.collection))
         self._units: dict[wire.Key, _Assembly] = {}
+        self._before = self._collection.committed_units
         self._throttle = Throttle(spec.write_bytes_per_second)
 
     def run(self) -> None:
         held = self._collection
-        self._link.send(wire.WriterReady(held.committed_units, held.rows, held.rejects))
+        self._link.send(wire.WriterReady(self._before, held.rows, held.rejects))
         self._meter.enter(Activity.WAIT_INPUT)
         running = True
         while running:
@@ -99,6 +100,11 @@ class _Writer:
         return True
 
     def _open(self, unit: wire.UnitPrepared) -> None:
+        if unit.key.unit in self._before:
+            # The writer before ended between committing it and saying so, and it was done again before this one could
+            # say what it holds. Its vectors, should they come, are let go.
+            self._link.send(wire.Committed((unit.key.unit,), self._collection.rows, self._collection.rejects))
+            return
         assembly = _Assembly(unit, self._spec.shape.dim, self._collection.dtype)
         if unit.reuse and not unit.rows and not unit.rejects:  # nothing new: no shard
             self._link.send(wire.Committed((unit.key.unit,), self._collection.rows, self._collection.rejects))
