@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -181,6 +183,37 @@ def test_wrong_input_leaves_nothing_behind(made):
     with pytest.raises(UsageError):
         go(request(folder, empty, into="never.collection"))
     assert not (folder / "never.collection").exists()
+    (folder / "bare.collection").mkdir()
+    with pytest.raises(UsageError):
+        go(request(folder, empty, into="bare.collection"))
+    assert list((folder / "bare.collection").iterdir()) == []
+
+
+def test_wrong_input_leaves_no_layout_behind(tmp_path):
+    """Documents are laid out, packed files unpacked, before all of the input is known to be right."""
+    packed, empty = tmp_path / "a.jsonl.gz", tmp_path / "b.jsonl"
+    packed.write_bytes(gzip.compress(b'{"text": "something"}\n'))
+    empty.write_text("", encoding="utf-8")
+    (tmp_path / "bare.collection").mkdir()
+    wanted = replace(request(tmp_path, packed, into="bare.collection"), inputs=(packed, empty))
+    with pytest.raises(UsageError):
+        go(wanted)
+    assert list((tmp_path / "bare.collection").iterdir()) == []
+
+
+def test_a_folder_of_others_is_refused_before_anything_is_done(made, monkeypatch):
+    folder, source, _ = made
+    theirs = folder / "theirs"
+    (theirs / "layout").mkdir(parents=True)
+    (theirs / "layout" / "plan.txt").write_text("mine", encoding="utf-8")
+    (theirs / "letter.txt").write_text("dear", encoding="utf-8")
+    looked: list[object] = []
+    monkeypatch.setattr("workbench.engine.session.open_source", looked.append)
+    with pytest.raises(UsageError, match="holds other things"):
+        go(request(folder, source, into="theirs"))
+    assert looked == []
+    found = sorted(path.relative_to(theirs).as_posix() for path in theirs.rglob("*"))
+    assert found == ["layout", "layout/plan.txt", "letter.txt"]
 
 
 def test_a_paused_run_stands_still_and_goes_on(made):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from workbench.collection.facing import refuse_foreign_folder
 from workbench.core.errors import RunFailed, UsageError
 from workbench.engine import encoder, worker, writer
 from workbench.engine.child import ChildSpec
@@ -63,32 +65,40 @@ def assemble(setting: Setting, folder: Path, known: str = "") -> Iterator[Assemb
 
     `known`: folder that tells the workers which rows the collection has; "" = none.
 
-    Raises UsageError when the target cannot be written, RunFailed when there is no memory for the rings.
+    Raises UsageError when the target is no place for a collection or cannot be written, RunFailed when there is no
+    memory for the rings.
     """
     into = setting.into
-    made = _make_folders(into, folder)
-    rows = setting.workers + len(setting.encoders) + 1
-    segments = _segments(setting.shape, rows, folder)
-    board = Board(segments.board.buffer, rows)
-    pipeline = _pipeline(setting, folder, segments, rows, known)
-    try:
-        yield Assembly(into, folder, pipeline, board, any(spec.engine == "torch" for spec in setting.encoders))
-    finally:
-        end_all(pipeline.all, Stop(), 0.5)
-        board.release()
+    refuse_foreign_folder(into)  # before anything is made in it, and before the input is looked through
+    with ExitStack() as undo:
+        undo.callback(_leave_nothing, into, [_topmost_new(folder), _topmost_new(Path(setting.source.cache))])
+        _make_folders(into, folder)
+        rows = setting.workers + len(setting.encoders) + 1
+        segments = _segments(setting.shape, rows, folder)
         for segment in segments.all:
-            segment.close(remove=True)
-        if not (into / "CURRENT").exists() and made is not None:
-            shutil.rmtree(made, ignore_errors=True)  # wrong input leaves nothing behind
+            undo.callback(segment.close, remove=True)
+        board = Board(segments.board.buffer, rows)
+        undo.callback(board.release)
+        pipeline = _pipeline(setting, folder, segments, rows, known)
+        undo.callback(end_all, pipeline.all, Stop(), 0.5)
+        yield Assembly(into, folder, pipeline, board, any(spec.engine == "torch" for spec in setting.encoders))
 
 
-def _make_folders(into: Path, folder: Path) -> Path | None:
-    """Make the folders; returns the topmost one that was not there."""
-    new = None
-    for path in (into, *into.parents):
-        if path.exists():
-            break
-        new = path
+def _topmost_new(path: Path) -> Path | None:
+    """Of a folder and those around it the topmost one that is not there."""
+    missing = itertools.takewhile(lambda one: not one.exists(), (path, *path.parents))
+    return next(iter(reversed(list(missing))), None)
+
+
+def _leave_nothing(into: Path, new: Iterable[Path | None]) -> None:
+    """Where no collection has begun, remove the folders that were not there before: wrong input leaves nothing."""
+    if not (into / "CURRENT").exists():
+        for path in new:
+            if path is not None:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _make_folders(into: Path, folder: Path) -> None:
     try:
         (folder / "log").mkdir(parents=True)
     except OSError as error:
@@ -96,7 +106,6 @@ def _make_folders(into: Path, folder: Path) -> Path | None:
             f"cannot write here ({error.strerror or error})", where=str(into),
             remedy="Choose another folder with --into",
         ) from error
-    return new
 
 
 def _segments(shape: RingShape, rows: int, folder: Path) -> _Segments:
