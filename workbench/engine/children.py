@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -13,6 +14,10 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 CONTEXT = multiprocessing.get_context("spawn")
+
+#: Windows waits for at most 63 things at once. A pipe says that its child has ended too.
+_MOST_HANDLES = 60
+_PIPES_ALONE = os.name == "nt"
 
 Entry = Callable[[Any, Connection], None]
 
@@ -124,14 +129,23 @@ class ChildProcess:
 
 def wait(children: Iterable[ChildProcess], timeout: float) -> None:
     """Block until a child says something or ends, at most `timeout` seconds."""
-    things: list[Any] = []
-    for child in children:
-        if not child.gone and child.pipe is not None and child.process is not None:
-            things += [child.pipe, child.process.sentinel]
-    if things:
+    things = waited_for(children)
+    if not things:
+        time.sleep(timeout)
+    elif not _PIPES_ALONE:
         connection.wait(things, timeout)
     else:
-        time.sleep(timeout)
+        parts = [things[begin : begin + _MOST_HANDLES] for begin in range(0, len(things), _MOST_HANDLES)]
+        any(connection.wait(part, timeout / len(parts)) for part in parts)
+
+
+def waited_for(children: Iterable[ChildProcess]) -> list[Any]:
+    """What becomes ready when a child says something or ends."""
+    found: list[Any] = []
+    for child in children:
+        if not child.gone and child.pipe is not None and child.process is not None:
+            found += [child.pipe] if _PIPES_ALONE else [child.pipe, child.process.sentinel]
+    return found
 
 
 def end_all(children: Iterable[ChildProcess], stop: object, patience: float) -> None:
