@@ -11,15 +11,18 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from workbench import launch
+from workbench.core import setup_lock
 
 ROOT = Path(__file__).parent.parent
 WINDOWS = os.name == "nt"
 START = "run.bat" if WINDOWS else "run.sh"
+CORE = ("torch_wheel.py", "setup_trouble.py", "setup_lock.py")
 PROGRAM = """\
 import os, sys
 import tinydep
@@ -55,7 +58,7 @@ class Project:
         self.elsewhere = parent / "somewhere else"
         for folder in (self.root / ".ci", self.root / "workbench" / "core", self.wheels, self.elsewhere):
             folder.mkdir(parents=True)
-        for name in (START, "workbench/launch.py", "workbench/core/torch_wheel.py", "workbench/core/setup_trouble.py"):
+        for name in (START, "workbench/launch.py", *(f"workbench/core/{name}" for name in CORE)):
             shutil.copy2(ROOT / name, self.root / name)
         (self.root / "workbench" / "__main__.py").write_text(PROGRAM, encoding="utf-8")
         (self.root / "pyproject.toml").write_text(
@@ -76,11 +79,16 @@ class Project:
     def pin(self, version: str) -> None:
         (self.root / ".ci" / "constraints.txt").write_text(f"# tested\ntinydep=={version}\n", encoding="utf-8")
 
-    def start(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    def environment(self, **variables: str) -> dict[str, str]:
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("PIP_", "PYTHON"))}
         environment |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": self.wheels.as_uri(), "PIP_CONFIG_FILE": os.devnull}
         environment["WORKBENCH_PYTHON"] = sys.executable if not self.venv.exists() else ""
-        environment = {key: value for key, value in (environment | variables).items() if value}
+        return {key: value for key, value in (environment | variables).items() if value}
+
+    def start(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return self.run(str(self.root / START), *words, **variables)
+
+    def run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(self.root / START), *words], cwd=self.elsewhere, env=environment, stdin=subprocess.DEVNULL,
             capture_output=True, encoding="utf-8", errors="replace", timeout=150,
@@ -199,12 +207,53 @@ def test_the_batch_file_is_ascii_and_its_jumps_lead_somewhere() -> None:
     labels = set(re.findall(r"^:(\w+)", text, re.MULTILINE))
     jumps = set(re.findall(r"(?:goto|call) :?(\w+)", text))
     assert jumps == labels
+@pytest.mark.skipif(WINDOWS, reason="Windows keeps the packages of every version in one folder")
+def test_an_environment_whose_python_became_another_version_is_made_anew(project: Project) -> None:
+    (packages,) = (project.venv / "lib").glob("python3.*")
+    packages.rename(packages.with_name("python3.5"))  # what its link leads to looks in another folder from now on
+    done = project.start()
+    assert done.returncode == 0, done.stderr
+    assert "made anew" in done.stderr and done.stdout.startswith("program|1.0|")
+    assert project.start().stderr == ""
+
+
+def test_another_virtual_environment_is_as_good_as_any_python(project: Project, tmp_path: Path) -> None:
+    """The first start may come from an environment of the user's own: .venv must be made all the same."""
+    python = tmp_path / "env" / ("Scripts/python.exe" if WINDOWS else "bin/python")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from workbench import launch; print(launch.is_inside())"
+    assert project.run(str(python), "-c", code).stdout == "False\n"
+    own = f"import sys; sys.path.insert(0, {str(project.root / 'workbench')!r}); import launch"
+    inside = project.venv / ("Scripts/python.exe" if WINDOWS else "bin/python")
+    assert project.run(str(inside), "-c", f"{own}; print(launch.is_inside())").stdout == "True\n"
+    shutil.rmtree(project.venv)
+    done = project.start(WORKBENCH_PYTHON=str(python))
+    assert (done.returncode, done.stdout[:12]) == (0, "program|1.0|"), done.stderr
+
+
+def test_a_second_start_says_that_it_waits_for_the_first(project: Project) -> None:
+    """The lock is held here, as another start would hold it."""
+    project.pin("2.0")
+    with setup_lock.one_at_a_time(project.root, print):
+        second = subprocess.Popen(
+            [str(project.root / START)], cwd=project.elsewhere, env=project.environment(), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
+        )
+        assert second.stderr is not None
+        assert second.stderr.readline() == "set-up: another start is setting up; waiting for it\n"
+        assert second.poll() is None
+    out, err = second.communicate(timeout=150)
+    project.pin("1.0")
+    assert (second.returncode, out[:12]) == (0, "program|2.0|"), err
+    assert project.start().stdout.startswith("program|1.0|")
+
+
     assert "launch.py" in text
     assert f"=={launch.OTHER_PYTHON} " in text
 
 
 def test_only_the_standard_library_is_imported() -> None:
-    for name in ("launch.py", "core/torch_wheel.py", "core/setup_trouble.py"):
+    for name in ("launch.py", *(f"core/{name}" for name in CORE)):
         tree = ast.parse((ROOT / "workbench" / name).read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -37,9 +35,9 @@ def main(words: list[str]) -> int:
     extra = "dev" if tests else ""
     try:
         if not is_ready(extra):
-            if WINDOWS and sys.prefix != sys.base_prefix:
+            if WINDOWS and is_inside():
                 return OTHER_PYTHON
-            with one_at_a_time():
+            with load("setup_lock").one_at_a_time(ROOT, say):
                 if not is_ready(extra):
                     set_up(extra)
     except KeyboardInterrupt:
@@ -77,14 +75,25 @@ def fingerprint(extra: str) -> str:
     import hashlib
 
     parts = [file.read_bytes() for file in (PYPROJECT, CONSTRAINTS, VENV / "pyvenv.cfg")]
-    return hashlib.sha256(b"\0".join([b"layout 1", extra.encode(), *parts])).hexdigest()
+    return hashlib.sha256(b"\0".join([b"layout 2", extra.encode(), *parts])).hexdigest()
+
+
+def is_inside() -> bool:
+    """This Python is .venv's own; one of another virtual environment is as good as any."""
+    here, own = (os.path.normcase(os.path.realpath(place)) for place in (sys.prefix, VENV))
+    return here == own
 
 
 def is_whole() -> bool:
-    """.venv was finished and its Python starts (on Windows it is a file of its own that may have lost its base)."""
+    """.venv was finished, and its Python starts and finds its packages.
+
+    When the Python that .venv was made with is replaced, Windows' own copy of it in .venv no longer starts; elsewhere
+    the link in .venv may lead to a newer version, which looks for its packages in another folder.
+    """
     if UNFINISHED.exists() or not VENV_PYTHON.is_file():
         return False
-    return not WINDOWS or sys.prefix != sys.base_prefix or venv_version() != ""
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}" if is_inside() else venv_version()
+    return version != "" and (WINDOWS or (VENV / "lib" / f"python{version}").is_dir())
 
 
 def is_ready(extra: str) -> bool:
@@ -269,31 +278,6 @@ def explain(text: str) -> str:
 
 def say(text: str) -> None:
     print(f"set-up: {text}", file=sys.stderr, flush=True)
-
-
-@contextmanager
-def one_at_a_time() -> Iterator[None]:
-    """Two starts at once: the second waits. The system releases the lock when its holder dies."""
-    import hashlib
-    import tempfile
-
-    name = f"embedding-workbench-{hashlib.sha256(os.fsencode(ROOT)).hexdigest()[:12]}.lock"
-    with (Path(tempfile.gettempdir()) / name).open("a+b") as file:
-        if sys.platform == "win32":
-            import msvcrt
-
-            while True:
-                try:
-                    file.seek(0)
-                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-                    break
-                except OSError:  # it gives up after ten seconds
-                    pass
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 if __name__ == "__main__":
