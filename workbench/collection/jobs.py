@@ -65,23 +65,15 @@ def _verify(path: Path, mend: bool, drop: bool, progress: Progress) -> tuple[Rep
 
 def _index(path: Path, kind: str, rescore: int, nprobe: int, sample: int, progress: Progress) -> Rebuilt:
     from workbench.collection.index_latency import median_ms
-    from workbench.collection.lock import WriterLock
-    from workbench.collection.store import Store
+    from workbench.collection.locked import locked
     from workbench.collection.writer import CollectionWriter
 
-    store = Store(path)
-    store.load()  # refuses what is no collection before a lock file is made there
-    lock = WriterLock(path)
-    try:
-        store.make_folders()  # copying a collection can lose empty ones
+    with locked(path) as store:
         writer = CollectionWriter(store, store.load(), None)
         old = writer.manifest.derivative("ann")
         before = {} if old is None else {**old.facts, "p50_ms": median_ms(store, writer.manifest)}
         facts = writer.build_index(
             kind, rescore=rescore, nprobe=nprobe, sample=sample, rebuild=True, progress=progress
         )
-        store.sweep(writer.manifest, staging=False)
         progress("measuring latency", 0, 1)
         return Rebuilt({**facts, "p50_ms": median_ms(store, writer.manifest)}, before)
-    finally:
-        lock.release()

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -39,12 +40,14 @@ class WriterLock:
                 remedy="Wait for it to end, or choose another folder with --into",
             ) from error
         about = {"pid": os.getpid(), "host": platform.node(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-        self._owner.write_text(json.dumps(about), encoding="utf-8", newline="\n")
+        with suppress(OSError):  # a full disk, or someone reads it just now: it is only information
+            self._owner.write_text(json.dumps(about), encoding="utf-8", newline="\n")
 
     def release(self) -> None:
         """Give the lock back; twice is no error."""
         if self._lock.is_locked:
-            self._owner.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._owner.unlink(missing_ok=True)
             self._lock.release()
 
 

@@ -6,8 +6,7 @@ Each runs in a process of its own, so that the caller loads neither FAISS nor ta
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -83,23 +82,6 @@ def tune_index(
     return run_apart(_tune, path, tuple(kinds), sample, progress=progress)
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[Store]:
-    """A collection that is there, under its write lock; what is no longer named is removed at the end."""
-    from workbench.collection.lock import WriterLock
-    from workbench.collection.store import Store
-
-    store = Store(path)
-    store.load()  # refuses what is no collection before a lock file is made there
-    lock = WriterLock(path)
-    try:
-        store.make_folders()  # copying a collection can lose empty ones
-        yield store
-        store.sweep(store.load(), staging=False)
-    finally:
-        lock.release()
-
-
 def _writer(store: Store) -> CollectionWriter:
     from workbench.collection.writer import CollectionWriter
 
@@ -109,10 +91,11 @@ def _writer(store: Store) -> CollectionWriter:
 def _delete(path: Path, where: str, really: bool, progress: Progress) -> Deleted:
     import numpy as np
 
+    from workbench.collection.locked import locked
     from workbench.collection.reader import Collection
     from workbench.search.filters import Filters
 
-    with _locked(path) as store, Collection.open(path) as collection:
+    with locked(path) as store, Collection.open(path) as collection:
         writer = _writer(store)
         if collection.notes:
             raise UsageError(collection.notes[0], where=str(path), remedy="`verify` says what to do")
@@ -130,9 +113,10 @@ def _delete(path: Path, where: str, really: bool, progress: Progress) -> Deleted
 
 def _compact(path: Path, progress: Progress) -> Compacted:
     from workbench.collection.compact import compacted
+    from workbench.collection.locked import locked
     from workbench.collection.text_build import update
 
-    with _locked(path) as store:
+    with locked(path) as store:
         old = store.load()
         new, done = compacted(store, old, progress)
         if done.shards:
@@ -148,14 +132,16 @@ def _compact(path: Path, progress: Progress) -> Compacted:
 
 
 def _text_index(path: Path, anew: bool, progress: Progress) -> dict[str, Fact]:
+    from workbench.collection.locked import locked
     from workbench.collection.text_build import update
 
-    with _locked(path) as store:
+    with locked(path) as store:
         return update(_writer(store), anew=anew, progress=progress)
 
 
 def _tune(path: Path, kinds: tuple[str, ...], sample: int, progress: Progress) -> list[Trial]:
     from workbench.collection.index_tune import tune
+    from workbench.collection.locked import locked
 
-    with _locked(path) as store:
+    with locked(path) as store:
         return tune(store, store.load(), kinds, sample, progress)
