@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from workbench.collection.compact import Compacted, compact_here
+from workbench.collection.locked import locked
 from workbench.collection.shards import write_chunks
 from workbench.collection.writer import CollectionWriter
 
@@ -25,7 +27,7 @@ def vectors(unit: int, rows: int, dim: int = DIM, dtype: str = "float16") -> np.
 
 def chunk_table(unit: int, rows: int, **own: list) -> pa.Table:
     columns = {
-        "chunk_id": [f"u{unit}-{row}" for row in range(rows)],
+        "chunk_id": own.pop("chunk_id", None) or [f"u{unit}-{row}" for row in range(rows)],
         "doc_id": [f"d{unit}"] * rows,
         "title": [f"Title {row}" for row in range(rows)],
         "text": pa.array([f"text {unit} {row} " + "wörd " * (row % 50) for row in range(rows)], pa.large_string()),
@@ -62,3 +64,15 @@ def made(path: Path, units: int = 3, rows: int = 40, **more) -> Path:
         commit(writer, unit, rows, rejects=unit % 2)
     writer.close()
     return path
+
+
+def delete_rows(path: Path, rows: list[int]) -> None:
+    """Delete rows of the last shard, as `delete` does."""
+    with locked(path) as store:
+        writer = CollectionWriter(store, store.load(), None)
+        writer.delete({writer.manifest.shards[-1].number: rows})
+
+
+def compact_now(path: Path) -> Compacted:
+    """`compact` in this process."""
+    return compact_here(path, lambda *_: None)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from workbench.collection.durable import disk_errors, sha256_of
 from workbench.collection.growth import now
+from workbench.collection.locked import locked
 from workbench.collection.manifest import FileEntry, Manifest, ShardEntry
 from workbench.collection.reader import Collection
 from workbench.collection.shards import write_chunks, write_vectors
@@ -30,6 +31,21 @@ class Compacted:
     rows: int
     before: int
     after: int
+
+
+def compact_here(path: Path, tell: Progress) -> Compacted:
+    """Compact a collection in this process; shards and indexes change in one step.
+
+    Raises:
+        UsageError: no collection there, in use, or too few vectors are left for the kind of index it has.
+        RunFailed: a shard is damaged, or the disk is full.
+    """
+    with locked(path) as store:
+        old = store.load()
+        new, done = compacted(store, old, tell)
+        if done.shards:
+            store.publish(with_derived(store, old, new, tell))
+        return done
 
 
 def compacted(store: Store, manifest: Manifest, tell: Progress) -> tuple[Manifest, Compacted]:
@@ -55,6 +71,29 @@ def compacted(store: Store, manifest: Manifest, tell: Progress) -> tuple[Manifes
     before, after = (sum(map(_size, (part[place] for place in todo))) for part in (manifest.shards, shards))
     new = replace(manifest, number=manifest.number + 1, created=now(), shards=tuple(shards), next_shard=following)
     return new, Compacted(len(todo), rows, before, after)
+
+
+def with_derived(store: Store, old: Manifest, new: Manifest, tell: Progress) -> Manifest:
+    """`new` with the FAISS and the text index that `old` has, built for its shards and flushed: what takes minutes
+    is done before anything is published, so that no reader ever meets the new shards without their indexes.
+
+    Raises:
+        RunFailed: a shard is damaged, or the disk is full. UsageError: too few vectors are left for the index.
+    """
+    from workbench.collection import index_build, text_build, text_index
+
+    with disk_errors(store.root):
+        ann = old.derivative("ann")
+        if ann is not None:
+            rescore, effort = (int(ann.facts.get(f"asked_{name}") or 0) for name in ("rescore", "effort"))
+            options = index_build.Options(rescore, effort)
+            # numbered as the one to come, for it names its file after the manifest that follows
+            before = replace(new, number=old.number)
+            new = new.with_derived(index_build.build(store, before, str(ann.facts["kind"]), options, tell))
+        if old.derivative(text_index.ROLE) is not None:
+            with Collection(store, new) as collection:
+                new = new.with_derived(text_build.build(collection, store.disk, progress=tell))
+    return new
 
 
 def _size(shard: ShardEntry) -> int:

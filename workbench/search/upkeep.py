@@ -112,23 +112,9 @@ def _delete(path: Path, where: str, really: bool, progress: Progress) -> Deleted
 
 
 def _compact(path: Path, progress: Progress) -> Compacted:
-    from workbench.collection.compact import compacted
-    from workbench.collection.locked import locked
-    from workbench.collection.text_build import update
+    from workbench.collection.compact import compact_here
 
-    with locked(path) as store:
-        old = store.load()
-        new, done = compacted(store, old, progress)
-        if done.shards:
-            store.publish(new)
-            writer = _writer(store)
-            ann = old.derivative("ann")
-            if ann is not None:
-                rescore, effort = (int(ann.facts.get(f"asked_{name}") or 0) for name in ("rescore", "effort"))
-                writer.build_index(str(ann.facts["kind"]), rescore=rescore, nprobe=effort, progress=progress)
-            if old.derivative("text") is not None:
-                update(writer, progress=progress)
-        return done
+    return compact_here(path, progress)
 
 
 def _text_index(path: Path, anew: bool, progress: Progress) -> dict[str, Fact]:
