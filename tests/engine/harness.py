@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ import psutil
 import pyarrow.parquet as pq
 
 from tests.tiny_models import tiny_bert
+from workbench.collection.input_state import ROLE
 from workbench.collection.reader import Collection
+from workbench.collection.store import Store
 from workbench.core.profile_io import apply_overrides, load_profile
 from workbench.core.run import RunRequest
 
@@ -61,6 +64,12 @@ def assert_same(one: Path, other: Path) -> None:
     assert ids == other_ids
     assert len(set(ids)) == len(ids)
     np.testing.assert_array_equal(vectors, other_vectors)
+
+
+def forget_state(path: Path) -> None:
+    """Leave a complete collection as a run does that is killed just before it remembers its input."""
+    store = Store(path)
+    store.publish(replace(store.load().without_derived(ROLE), number=store.load().number + 1))
 
 
 def assert_nothing_left(before: set[int]) -> None:

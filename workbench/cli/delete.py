@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.cli.common import add_collection, add_json, print_json
 from workbench.core import paths
 from workbench.core.errors import UsageError
-from workbench.search.upkeep import delete
+from workbench.search.upkeep import delete, restore
 from workbench.tui.text import many
 
 if TYPE_CHECKING:
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Deletes the chunks that --where lets through (the language is that of `workbench search --help`), or those of
-documents or places. They are not found from the next search on; `compact` gives their space back. A later run over
-the same input does not bring them back."""
+documents or places. They are not found from the next search on; `compact` gives their space back.
+
+No later run brings them back, also when the input has changed: a text of a document that was deleted stays away. (Rows
+of a table without ids are known by their number.) --restore forgets all deletions, so that the next run embeds what
+the input still has of them."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -29,6 +33,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--doc", action="append", default=[], metavar="ID", help="chunks of this document")
     parser.add_argument("--chunk", action="append", default=[], metavar="ID", help="this chunk")
     parser.add_argument("--path", default="", metavar="GLOB", help="chunks from places like this: notes/old/*")
+    parser.add_argument("--restore", action="store_true", help="let the next run bring back all that was ever deleted")
     parser.add_argument("--dry-run", action="store_true", help="only say how many there are")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     add_json(parser)
@@ -36,6 +41,8 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     path = paths.chosen_collection(args.collection)
+    if args.restore:
+        return _restore(path, args)
     where = condition(args)
     if not (args.dry_run or args.yes):
         _ask(path, delete(path, where, really=False).matched)
@@ -46,6 +53,19 @@ def execute(args: argparse.Namespace) -> int:
         print(f"{done.matched:,} of {many(done.left, 'chunk')} would be deleted: {path}")
     else:
         print(f"{many(done.deleted, 'chunk')} deleted, {done.left:,} left: {path}")
+    return 0
+
+
+def _restore(path: Path, args: argparse.Namespace) -> int:
+    if args.where or args.doc or args.chunk or args.path or args.dry_run:
+        raise UsageError("--restore goes with no other option", remedy="It forgets all deletions")
+    count = restore(path)
+    if args.json:
+        print_json({"collection": str(path), "restored": count})
+    elif count:
+        print(f"the next run embeds what the input still has of {many(count, 'deleted chunk')}: {path}")
+    else:
+        print(f"nothing is kept deleted: {path}")
     return 0
 
 

@@ -2,19 +2,18 @@
 
 A row of the new input is *kept* when the collection has one equal in every column: it stays where it is. A row
 whose text alone is known *reuses* the stored vector. Any other is embedded. Rows of the collection that are not kept
-are gone from the input, and are deleted when the run is complete.
+are gone from the input, and are deleted when the run is complete. What a person has deleted (`withheld`) is none of
+these: it stays away.
 
 Rows are named by address: `shard number << 32 | row`. It stays right whatever is committed meanwhile.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from bisect import bisect_left
 from collections.abc import Collection as Some
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,18 +22,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from workbench.collection.manifest import Derived, Fact, FileEntry, Manifest
+from workbench.collection import withheld
+from workbench.collection.manifest import Manifest
 from workbench.collection.reader import Collection
+from workbench.collection.row_keys import row_keys, text_keys
 from workbench.collection.shards import CONTENT_HASH, Floats
-from workbench.collection.store import INPUT, Store
+from workbench.collection.store import Store
 from workbench.core.errors import RunFailed
 
-ROLE = "input"
-_COVERED = frozenset({"title", "text", CONTENT_HASH})  # by the content hash
 #: Ends of the names of files in staging: addresses of rows of a unit that stay, and for each row of its shard the
 #: address whose vector fits, or −1.
 KEPT, REUSED = ".kept.npy", ".reused.npy"
-_EQUAL, _SAME_TEXT = "equal.npy", "same-text.npy"
+_EQUAL, _SAME_TEXT, _WITHHELD = "equal.npy", "same-text.npy", "withheld.npy"
 
 #: Rows that no index covers are searched one by one; so large a share of them is not felt.
 _TAIL = 0.01
@@ -43,81 +42,21 @@ Addresses = NDArray[np.int64]
 Index = NDArray[np.uint64]  # [n, 3]: both halves of a 128-bit key, and an address; sorted
 
 
-@dataclass(frozen=True, slots=True)
-class InputState:
-    """Which input a collection was complete for.
-
-    Attributes:
-        identity: fingerprint of its content. place: of where it is. how: of the settings it was read with.
-        documents: doc_id → fingerprint, for sources that can tell; else empty.
-        limit: how many of its rows or documents the collection may hold; 0 = all.
-    """
-
-    identity: str
-    place: str
-    how: str
-    documents: Mapping[str, str]
-    limit: int = 0
-
-
-def fingerprint(value: object) -> str:
-    """A short hash of a value made of strings, numbers, lists and dicts."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=True, default=str)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()[:32]
-
-
-def read_state(store: Store, manifest: Manifest) -> InputState | None:
-    """The input that the collection was last complete for; None when that is not known.
-
-    Of a damaged file only what the manifest knows is left: then every row is compared.
-    """
-    part = manifest.derivative(ROLE)
-    if part is None or not part.files:
-        return None
-    try:
-        data = store.path(part.files[0]).read_bytes()
-        if hashlib.sha256(data).hexdigest() == part.files[0].sha256:
-            return InputState(**json.loads(data))
-    except (OSError, ValueError, TypeError):
-        data = b""
-    place, how = part.facts.get("place"), part.facts.get("how")
-    return InputState("", place, how, {}) if isinstance(place, str) and isinstance(how, str) else None
-
-
-def incomplete(state: InputState) -> InputState:
-    """The same of a collection that lacks rows: the next run compares the whole input with it."""
-    return replace(state, identity="", documents={})
-
-
-def state_part(store: Store, manifest: Manifest, state: InputState) -> Derived:
-    """The entry for the manifest that remembers an input; its file is flushed."""
-    fields = {name: getattr(state, name) for name in ("identity", "place", "how", "limit")}
-    fields["documents"] = dict(state.documents)
-    data = json.dumps(fields, ensure_ascii=True).encode("ascii")
-    folder = store.root / INPUT
-    folder.mkdir(exist_ok=True)
-    name = f"{INPUT}/{manifest.number + 1:08d}.json"
-    entry = FileEntry(name, *store.disk.write(store.root / name, lambda file: file.write(data)))
-    store.disk.sync_folder(folder)
-    facts: dict[str, Fact] = {
-        "identity": state.identity, "documents": len(state.documents), "place": state.place, "how": state.how,
-    }
-    return Derived(ROLE, (entry,), (), facts)
-
-
 # ── the parent: what is known ────────────────────────────────────────────────────────────────────
 def write_known(collection: Collection, touched: Some[str] | None, folder: Path) -> Addresses:
     """Write what workers need to recognise rows; returns the addresses of all rows that may be gone, ascending.
 
     Args:
         touched: doc_ids whose rows are compared; None = all.
-        folder: takes two files that workers map.
+        folder: takes three files that workers map.
 
     Raises:
-        RunFailed: a shard cannot be read.
+        RunFailed: a shard or the list of deleted chunks cannot be read.
     """
     equal: list[Index] = []
     same: list[Index] = []
+    staying: list[list[bytes]] = []
+    deleted = withheld.keys(Store(collection.path), collection.manifest)
     names = None if touched is None else sorted(touched)
     for place in range(len(collection.shards)):
         table, rows = _alive(collection, place, *_without_text(collection, place, names))
@@ -130,26 +69,29 @@ def write_known(collection: Collection, touched: Some[str] | None, folder: Path)
         if len(hashes) == table.num_rows:
             equal.append(_index(row_keys(table, hashes), address))
             same.append(_index([bytes(one) for one in hashes], address))
+            staying += [text_keys(table, hashes)] if len(deleted) else []
         elif table.num_rows:  # written without hashes: to be embedded anew, and gone at the end
             equal.append(_index([b"\0" * 16] * table.num_rows, address))
+    every = _save(folder, equal, same, withheld.without(deleted, staying))
+    return np.sort(every[:, 2].astype(np.int64))
+
+
+def write_withheld(store: Store, manifest: Manifest, folder: Path) -> bool:
+    """Write only what a person has deleted, for a run whose units are all new; False: there is nothing of it."""
+    every = withheld.keys(store, manifest)
+    if len(every):
+        _save(folder, [], [], every)
+    return bool(len(every))
+
+
+def _save(folder: Path, equal: Sequence[Index], same: Sequence[Index], deleted: withheld.Keys) -> Index:
+    """The three files; returns the first."""
     folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / _EQUAL, _sorted(equal))
+    every = _sorted(equal)
+    np.save(folder / _EQUAL, every)
     np.save(folder / _SAME_TEXT, _sorted(same))
-    every = _sorted(equal)[:, 2].astype(np.int64)
-    return np.sort(every)
-
-
-def row_keys(table: pa.Table, hashes: Sequence[bytes]) -> list[bytes]:
-    """A 16-byte key for each row, equal when every column is; missing values do not count."""
-    names = sorted(name for name in table.column_names if name not in _COVERED)
-    columns = [table.column(name).to_pylist() for name in names]
-    keys = []
-    for content, *values in zip(hashes, *columns, strict=True):
-        told = repr([(name, value) for name, value in zip(names, values, strict=True) if value is not None])
-        digest = hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16)
-        digest.update(content)
-        keys.append(digest.digest())
-    return keys
+    np.save(folder / _WITHHELD, deleted)
+    return every
 
 
 # ── a worker: which rows are new ─────────────────────────────────────────────────────────────────
@@ -158,7 +100,8 @@ class Sorted:
     """Rows of a unit told apart.
 
     Attributes:
-        kept: addresses of rows that stay as they are. rest: positions of the other rows in the unit.
+        kept: addresses of rows that stay as they are. rest: positions of the other rows in the unit, without those
+            that a person has deleted.
         reused: for each of `rest` the address whose vector fits, or −1: it must be embedded.
     """
 
@@ -173,11 +116,16 @@ class Known:
     def __init__(self, folder: Path) -> None:
         self._equal = np.load(folder / _EQUAL, mmap_mode="r")
         self._same = np.load(folder / _SAME_TEXT, mmap_mode="r")
+        self._withheld = np.load(folder / _WITHHELD, mmap_mode="r")
 
     def sort(self, table: pa.Table, hashes: Sequence[bytes]) -> Sorted:
         """Tell the rows of a unit (without content hash) and their content hashes apart."""
-        equal = _find(self._equal, row_keys(table, hashes))
-        rest = np.flatnonzero(equal < 0)
+        keys = row_keys(table, hashes)
+        equal = _find(self._equal, keys)
+        new = equal < 0
+        if len(self._withheld):
+            new &= ~withheld.are_on(self._withheld, keys, text_keys(table, hashes))
+        rest = np.flatnonzero(new)
         reused = _find(self._same, [hashes[row] for row in rest.tolist()])
         return Sorted(equal[equal >= 0], rest, reused)
 

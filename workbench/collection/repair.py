@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
-from workbench.collection import changes, text_build
+from workbench.collection import input_state, text_build, withheld
 from workbench.collection.growth import now
 from workbench.collection.lock import WriterLock
 from workbench.collection.store import Store
@@ -58,18 +58,9 @@ def _drop_units(store: Store, writer: CollectionWriter, report: Report) -> list[
         if problem.unit is not None:
             units[problem.unit[0]].add(problem.unit[1])
     if units:
-        _forget_input(store, writer)  # first, so that no run takes the collection for complete
+        input_state.forget_input(store, writer)  # first, so that no run takes the collection for complete
     dropped = sum(writer.drop_units(numbers, source) for source, numbers in units.items())
     return [f"took {dropped} damaged units out; the next run embeds them again"] if dropped else []
-
-
-def _forget_input(store: Store, writer: CollectionWriter) -> None:
-    """The next run compares the whole input with what is there."""
-    state = changes.read_state(store, writer.manifest)
-    if state is None:
-        writer.drop_derived(changes.ROLE)
-    else:
-        writer.put_derived(changes.state_part(store, writer.manifest, changes.incomplete(state)))
 
 
 def _rebuild(store: Store, writer: CollectionWriter, report: Report) -> list[str]:
@@ -79,12 +70,14 @@ def _rebuild(store: Store, writer: CollectionWriter, report: Report) -> list[str
         names = {entry.name for entry in part.files}
         if not bad & (names | {name.rpartition("/")[0] for name in names}):  # a file, or the whole folder
             continue
-        if part.role == changes.ROLE:
-            _forget_input(store, writer)
+        if part.role == input_state.ROLE:
+            input_state.forget_input(store, writer)
             done.append("noted that the input is not known; the next run reads all of it, and embeds only what is new")
             continue
         writer.drop_derived(part.role)
-        if part.role == "ann":
+        if part.role == withheld.ROLE:
+            done.append("gave up the list of deleted chunks; those that the input still has may come back")
+        elif part.role == "ann":
             rescore, effort = (int(part.facts.get(f"asked_{name}") or 0) for name in ("rescore", "effort"))
             writer.build_index(str(part.facts["kind"]), rescore=rescore, nprobe=effort)
             done.append("built the FAISS index again")

@@ -31,6 +31,7 @@ _REMEDIES = {
     "ann": "`verify --repair` builds the FAISS index again from the shards, without embedding",
     "text": "`verify --repair` builds the text index again from the shards, without embedding",
     "input": "`verify --repair` writes it anew; the next run then reads the whole input, and embeds only what is new",
+    "deleted": "`verify --repair` gives this list of deleted chunks up; those that the input still has may come back",
 }
 
 Progress = Callable[[str, int, int], None]

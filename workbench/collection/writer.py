@@ -222,18 +222,18 @@ class CollectionWriter:
             self._publish(replace(self._manifest, shards=kept))
         return dropped
 
-    def delete(self, rows: Mapping[int, Iterable[int]]) -> int:
-        """Delete rows (shard number → rows in it). They are not found from now on; their bytes stay.
+    def delete(self, rows: Mapping[int, Iterable[int]], told: Derived | None = None) -> int:
+        """Delete rows (shard number → rows in it); they are not found from now on, their bytes stay.
 
-        Returns:
-            Rows deleted that were not deleted before.
+        `told`: a part to publish in the same step. Returns the rows that were not deleted before.
         """
         self.flush()
         before = self.rows
         with disk_errors(self.path):
             shards = without_rows(self._store, self._manifest, rows)
             self._store.disk.sync_folder(self.path / DELETIONS)
-            self._publish(replace(self._manifest, shards=shards))
+            manifest = replace(self._manifest, shards=shards)
+            self._publish(manifest if told is None else manifest.with_derived(told))
         return before - self.rows
 
     # ── derived parts ────────────────────────────────────────────────────────────────────────────

@@ -98,7 +98,7 @@ class Session:
             if assembly is None:
                 if len(collection.committed_units) == len(plan.units) and collection.has_index:
                     return self._nothing_to_do(collection, setting, plan)
-                assembly = stack.enter_context(assemble(setting, run_folder))
+                assembly = stack.enter_context(assemble(setting, run_folder, updating.write_withheld(collection)))
                 assembly.start_encoders(self._early)
             return self._carry_out(assembly, collection, setting, plan)
 

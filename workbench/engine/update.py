@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from workbench.collection import changes
-from workbench.collection.changes import KEPT, REUSED, Addresses, InputState, fingerprint
+from workbench.collection.changes import KEPT, REUSED, Addresses
+from workbench.collection.input_state import InputState, fingerprint, read_state, state_part
 from workbench.collection.manifest import Manifest
 from workbench.collection.reader import Collection
 from workbench.collection.store import Store
@@ -69,7 +70,7 @@ def find_update(into: Path, spec: SourceSpec, source: Source, plan: Plan) -> Upd
     """
     store = Store(into)
     manifest = store.load()
-    known, now = changes.read_state(store, manifest), input_state(spec, plan)
+    known, now = read_state(store, manifest), input_state(spec, plan)
     if known is None or known.place != now.place:
         return None
     if (known.identity, known.how) == (now.identity, now.how):
@@ -90,6 +91,12 @@ def find_update(into: Path, spec: SourceSpec, source: Source, plan: Plan) -> Upd
 def known_folder(collection: CollectionWriter) -> Path:
     """Where workers find what is known."""
     return collection.staging / "known"
+
+
+def write_withheld(collection: CollectionWriter) -> str:
+    """The same for a run that is no update: only what a person has deleted; "" = nothing."""
+    folder = known_folder(collection)
+    return str(folder) if changes.write_withheld(Store(collection.path), collection.manifest, folder) else ""
 
 
 def write_known(collection: CollectionWriter, update: Update) -> Addresses:
@@ -114,7 +121,7 @@ def finish(collection: CollectionWriter, update: Update, candidates: Addresses) 
 def remember(collection: CollectionWriter, state: InputState) -> None:
     """Remember the input that the collection is complete for now."""
     store = Store(collection.path)
-    collection.put_derived(changes.state_part(store, collection.manifest, state))
+    collection.put_derived(state_part(store, collection.manifest, state))
 
 
 def added(collection: CollectionWriter) -> int:

@@ -38,16 +38,29 @@ class Deleted:
 
 
 def delete(path: Path, where: str, *, really: bool = True, progress: Progress | None = None) -> Deleted:
-    """Delete the chunks a filter lets through; no search finds them from the next one on.
+    """Delete the chunks a filter lets through; no search finds them from the next one on, and no run embeds them again.
 
     Args:
         where: see `workbench.search.where`. really: False only counts.
 
     Raises:
         UsageError: the filter cannot be used; no collection there, or a run is writing it.
+        RunFailed: a shard or the list of what was deleted before is damaged; the disk is full.
     """
     parse(where)
     return run_apart(_delete, path, where, really, progress=progress)
+
+
+def restore(path: Path, progress: Progress | None = None) -> int:
+    """Forget which chunks were deleted, so that the next run embeds those that the input still has.
+
+    Returns:
+        How many they were.
+
+    Raises:
+        UsageError: no collection there, a run is writing it, or no run has completed it yet.
+    """
+    return run_apart(_restore, path, progress=progress)
 
 
 def compact(path: Path, progress: Progress | None = None) -> Compacted:
@@ -91,6 +104,7 @@ def _writer(store: Store) -> CollectionWriter:
 def _delete(path: Path, where: str, really: bool, progress: Progress) -> Deleted:
     import numpy as np
 
+    from workbench.collection import withheld
     from workbench.collection.locked import locked
     from workbench.collection.reader import Collection
     from workbench.search.filters import Filters
@@ -107,8 +121,26 @@ def _delete(path: Path, where: str, really: bool, progress: Progress) -> Deleted
             begin, end = int(collection.starts[place]), int(collection.starts[place + 1])
             inside = ordinals[(ordinals >= begin) & (ordinals < end)] - begin
             rows[collection.shards[place].number] = inside.tolist()
-        deleted = writer.delete(rows) if really and len(ordinals) else 0
+        deleted = 0
+        if really and len(ordinals):
+            deleted = writer.delete(rows, withheld.with_rows(store, collection, rows))
         return Deleted(len(ordinals), deleted, writer.rows, perf_counter() - began)
+
+
+def _restore(path: Path, progress: Progress) -> int:
+    from workbench.collection import withheld
+    from workbench.collection.input_state import forget_input, read_state
+    from workbench.collection.locked import locked
+
+    with locked(path) as store:
+        writer = _writer(store)
+        if read_state(store, writer.manifest) is None:
+            raise UsageError("no run has completed the collection yet", where=str(path), remedy="Let `run` end first")
+        count = withheld.count(writer.manifest)
+        if count:
+            forget_input(store, writer)  # first: should this end here, the next run compares and brings nothing back
+            writer.drop_derived(withheld.ROLE)
+        return count
 
 
 def _compact(path: Path, progress: Progress) -> Compacted:
