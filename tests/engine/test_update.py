@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from workbench.collection.verify import verify
 from workbench.core.errors import UsageError
 from workbench.core.profile import SourceSection
 from workbench.core.run import RunRequest, RunResult
+from workbench.engine import update as updating
 from workbench.engine.run import Run
 from workbench.sources.registry import open_source, source_spec
 
@@ -177,6 +180,25 @@ def test_a_damaged_note_on_the_input_costs_no_embedding(tmp_path, notes, mended)
         assert verify(tmp_path / "c").whole
     again = run(asked(tmp_path, notes, "c"))
     assert (again.outcome, again.chunks, again.tokens) == ("done", 0, 0) and rows(tmp_path / "c") == before
+
+
+def _killed_before_it_remembers(folder: Path, source: Path) -> None:
+    updating.remember = lambda *_: os._exit(9)
+    run(asked(folder, source, "c"))
+
+
+def test_a_run_killed_before_it_remembers_its_input_can_be_updated_later(tmp_path, notes):
+    asked(tmp_path, notes, "c")  # makes the model
+    process = multiprocessing.get_context("spawn").Process(target=_killed_before_it_remembers, args=(tmp_path, notes))
+    process.start()
+    process.join(120)
+    assert process.exitcode == 9
+    before = rows(tmp_path / "c")
+    assert run(asked(tmp_path, notes, "c")).chunks == 0
+    assert rows(tmp_path / "c") == before
+    (notes / "e.md").write_text(f"# e\n\n{paragraphs('e', 3)}", encoding="utf-8")
+    again = run(asked(tmp_path, notes, "c"))
+    assert again.unchanged == len(before) and again.chunks == len(rows(tmp_path / "c")) - len(before) > 0
 
 
 def test_removals_alone_need_no_encoder(tmp_path, notes):

@@ -97,6 +97,7 @@ class Session:
             stack.callback(collection.close)
             if assembly is None:
                 if len(collection.committed_units) == len(plan.units) and collection.has_index:
+                    updating.remember_once(collection, updating.input_state(setting.source, plan))
                     return self._nothing_to_do(collection, setting, plan)
                 assembly = stack.enter_context(assemble(setting, run_folder, updating.write_withheld(collection)))
                 assembly.start_encoders(self._early)

@@ -124,6 +124,12 @@ def remember(collection: CollectionWriter, state: InputState) -> None:
     collection.put_derived(state_part(store, collection.manifest, state))
 
 
+def remember_once(collection: CollectionWriter, state: InputState) -> None:
+    """The same where nothing is remembered: the run that completed the collection ended just before it did."""
+    if read_state(Store(collection.path), collection.manifest) is None:
+        remember(collection, state)
+
+
 def added(collection: CollectionWriter) -> int:
     """Rows that this run has committed."""
     return _added(collection.manifest)
