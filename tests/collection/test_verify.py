@@ -139,6 +139,19 @@ def test_a_damaged_pointer_goes_back_and_is_never_silent(path, target):
     open_writer(path).close()
 
 
+def test_ids_that_are_there_twice_are_counted_without_deleted_rows(tmp_path):
+    writer = open_writer(tmp_path / "c")
+    for unit in range(3):
+        commit(writer, unit, 5, chunk_id=[f"c{row}" for row in range(unit, unit + 5)])
+    writer.flush()
+    assert verify(tmp_path / "c").notes == ("8 chunk ids occur more than once in the input",)
+    writer.delete({0: [1, 2, 3, 4], 1: [1, 2, 3]})  # c1 … c4 of the first, c2 … c4 of the second
+    assert verify(tmp_path / "c").notes == ("1 chunk ids occur more than once in the input",)
+    writer.delete({1: [4]})
+    assert verify(tmp_path / "c").notes == ()
+    writer.close()
+
+
 def test_sums_can_be_read_by_other_tools(path):
     lines = (path / "runs" / "20250101-000000-abcd" / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
     assert lines[0].endswith("  profile.toml") and len(lines[0]) == 64 + 2 + 12

@@ -190,7 +190,8 @@ def _contents(store: Store, manifest: Manifest, shard: ShardEntry, ids: list[int
         yield _damaged_shard(shard, shard.chunks.name, f"{column.null_count} chunk ids are missing")
     if len(deleted) != shard.deleted or (np.diff(deleted.astype(np.int64)) <= 0).any() or (deleted >= shard.rows).any():
         yield _damaged_shard(shard, shard.chunks.name, "the list of deleted rows does not fit")
-    ids.extend(map(hash, column.to_pylist()))
+    gone = set(deleted.tolist())  # a chunk that was edited is there twice: deleted, and as it is now
+    ids.extend(hash(name) for row, name in enumerate(column.to_pylist()) if row not in gone)
 
 
 def _index(store: Store, manifest: Manifest) -> Iterator[Problem]:
