@@ -1,12 +1,9 @@
-import json
 import random
 import shutil
 
-import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
-from tests.collection.making import commit, made, open_writer
+from tests.collection.making import commit, compact_now, delete_rows, made, open_writer
 from workbench.collection import text_build
 from workbench.collection.export import export
 from workbench.collection.jobs import rebuild_index
@@ -152,25 +149,44 @@ def test_ids_that_are_there_twice_are_counted_without_deleted_rows(tmp_path):
     writer.close()
 
 
+class Busy:
+    """What `verify` tells its progress: at its first steps another process compacts the collection."""
+
+    def __init__(self, path, times):
+        self.path, self.times = path, times
+
+    def __call__(self, what, done, total):
+        if done == 1 and self.times:
+            self.times -= 1
+            delete_rows(self.path, [self.times])
+            compact_now(self.path)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_files_that_compact_takes_away_meanwhile_are_no_damage(path, times):
+    report = verify(path, Busy(path, times))
+    assert report.whole and report.rows == 238 - times
+
+
+def test_damage_beside_a_writer_is_still_told(path):
+    file = path / "shards" / "00000002.vectors.arrow"
+    file.write_bytes(file.read_bytes()[:-9])
+    looks = []
+
+    def grow(what, done, total):
+        if done == 1:
+            looks.append(done)
+            writer = open_writer(path)
+            commit(writer, 10 + len(looks), 5)
+            writer.close()
+
+    assert [problem.file for problem in verify(path, grow).problems] == [f"shards/{file.name}"]
+    assert len(looks) == 3  # it does not look for ever
+
+
 def test_sums_can_be_read_by_other_tools(path):
     lines = (path / "runs" / "20250101-000000-abcd" / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
     assert lines[0].endswith("  profile.toml") and len(lines[0]) == 64 + 2 + 12
-
-
-def test_export_to_parquet_and_npy(path, tmp_path):
-    with Collection.open(path) as collection:
-        assert export(collection, tmp_path / "out.parquet") == 238
-        assert export(collection, tmp_path / "out.npy") == 238
-        alive = np.flatnonzero(collection.alive())
-        expected = collection.gather(alive)
-        ids = collection.rows(alive).column("chunk_id").to_pylist()
-    table = pq.read_table(tmp_path / "out.parquet")
-    assert table.schema.names == ["chunk_id", "doc_id", "title", "text", "vector", "place"]
-    assert table.column("chunk_id").to_pylist() == ids
-    assert np.array_equal(np.array(table.column("vector").to_pylist(), np.float32), expected)
-    assert np.array_equal(np.load(tmp_path / "out.npy").astype(np.float32), expected)
-    with (tmp_path / "out.ids.jsonl").open(encoding="utf-8") as file:
-        assert [json.loads(line) for line in file] == ids
 
 
 def test_own_columns_of_several_kinds_are_kept(tmp_path):

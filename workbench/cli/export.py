@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from workbench.cli.common import Steps, add_collection, add_json, print_json, size
 from workbench.core import paths
-from workbench.core.errors import RunFailed, UsageError
+from workbench.core.errors import UsageError
 from workbench.tui.text import many
 
 if TYPE_CHECKING:
@@ -29,23 +29,18 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from workbench.collection.export import export
-    from workbench.collection.reader import Collection
+    from workbench.collection.export import export_newest, files_of
 
-    target: Path = args.to
-    files = [target] + ([target.with_suffix(".ids.jsonl")] if target.suffix.lower() == ".npy" else [])
-    for file in files:
+    path, target = paths.chosen_collection(args.collection), Path(args.to)
+    for file in files_of(target):
         if file.exists() and not args.yes:
             raise UsageError("is there already", where=str(file), remedy="Add --yes to replace it")
-    with Collection.open(paths.chosen_collection(args.collection)) as collection, Steps() as steps:
-        if collection.damaged:
-            raise RunFailed("; ".join(collection.notes), remedy="`verify` says what can be done")
-        rows = export(collection, target, lambda done, total: steps("exporting", done, total))
-        dim, path = collection.dim, collection.path
-    written = sum(file.stat().st_size for file in files)
-    names = [str(file) for file in files]
+    with Steps() as steps:
+        done = export_newest(path, target, lambda done, total: steps("exporting", done, total))
+    names = [str(file) for file in done.files]
     if args.json:
-        print_json({"collection": str(path), "files": names, "rows": rows, "dim": dim, "bytes": written})
+        content = {"rows": done.rows, "dim": done.dim, "bytes": done.nbytes}
+        print_json({"collection": str(path), "files": names, **content})
     else:
-        print(f"{many(rows, 'row')}, {size(written)}: {', '.join(names)}")
+        print(f"{many(done.rows, 'row')}, {size(done.nbytes)}: {', '.join(names)}")
     return 0

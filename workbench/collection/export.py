@@ -3,21 +3,62 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workbench.collection.durable import disk_errors
+from workbench.collection.durable import Disk, disk_errors
 from workbench.collection.reader import Collection
 from workbench.collection.tables import conform
-from workbench.core.errors import UsageError
+from workbench.core.errors import RunFailed, UsageError
 
 _FIRST = ["chunk_id", "doc_id", "title", "text"]
 
+#: Attempts while a writer takes the files away that are being read (`compact`).
+_ATTEMPTS = 3
+
 Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """`rows` of length `dim`, in `files` of `nbytes` together."""
+
+    rows: int
+    dim: int
+    files: tuple[Path, ...]
+    nbytes: int
+
+
+def files_of(target: Path) -> tuple[Path, ...]:
+    """The files that an export to `target` makes, `target` first."""
+    return (target, target.with_suffix(".ids.jsonl")) if target.suffix.lower() == ".npy" else (target,)
+
+
+def export_newest(path: Path, target: Path, progress: Progress | None = None) -> Exported:
+    """`export` of the collection in a folder; again from the start where `compact` put other shards in place of those
+    that were being read.
+
+    Raises:
+        UsageError, RunFailed: as `Collection.open` and `export`. RunFailed: a shard is damaged.
+    """
+    for attempt in range(_ATTEMPTS):
+        with Collection.open(path) as collection:
+            try:
+                if collection.damaged:
+                    raise RunFailed("; ".join(collection.notes), remedy="`verify` says what can be done")
+                rows = export(collection, target, progress)
+            except RunFailed:
+                if attempt == _ATTEMPTS - 1 or collection.is_newest:
+                    raise
+                continue
+            files = files_of(target)
+            return Exported(rows, collection.dim, files, sum(file.stat().st_size for file in files))
+    raise AssertionError("unreachable")
 
 
 def export(collection: Collection, target: Path, progress: Progress | None = None) -> int:
@@ -25,9 +66,12 @@ def export(collection: Collection, target: Path, progress: Progress | None = Non
 
     `.parquet`: chunk_id, doc_id, title, text, vector (float32, fixed-size list), place and the user's own columns.
     `.npy`: vectors [rows, dim] in the stored number format; `NAME.ids.jsonl` beside it holds one chunk id a line.
+    What is there already is replaced when the new files are complete and flushed; vectors never stand beside ids
+    that are not theirs.
 
     Raises:
-        UsageError: another ending, or the target cannot be written. RunFailed: the disk is full.
+        UsageError: another ending, nothing to export, or the target cannot be written.
+        RunFailed: the disk is full, or a shard cannot be read.
     """
     tell = progress or (lambda done, total: None)
     writers = {".parquet": _parquet, ".npy": _npy}
@@ -36,24 +80,42 @@ def export(collection: Collection, target: Path, progress: Progress | None = Non
                          remedy="Use a name that ends in .parquet or .npy")
     if not target.parent.is_dir():
         raise UsageError("there is no such folder", where=str(target.parent))
-    part = target.with_name(f"{target.name}.part")
+    if not collection.shards:
+        raise UsageError("the collection holds no chunks yet", where=str(collection.path), remedy="`run` adds some")
+    collection.alive()  # reads what is deleted while it is there: a deletion meanwhile replaces these files
+    finals = files_of(target)
+    parts = tuple(file.with_name(f"{file.name}.part") for file in finals)
     try:
         with disk_errors(target):
-            rows = writers[target.suffix.lower()](collection, part, target, tell)
-            part.replace(target)
+            rows = writers[target.suffix.lower()](collection, parts, tell)
+            _put(parts, finals)
     finally:
-        part.unlink(missing_ok=True)
+        for part in parts:
+            part.unlink(missing_ok=True)
     return rows
 
 
-def _parquet(collection: Collection, part: Path, target: Path, tell: Progress) -> int:
+def _put(parts: Sequence[Path], finals: Sequence[Path]) -> None:
+    """Flushed parts in their places, the first last; whenever this ends early, no two files are there that do not
+    belong together."""
+    disk = Disk()
+    for part in parts:
+        disk.sync_file(part)
+    if len(finals) > 1:
+        finals[0].unlink(missing_ok=True)
+    for part, final in reversed(list(zip(parts, finals, strict=True))):
+        disk.replace(part, final)
+    disk.sync_folder(finals[0].parent)
+
+
+def _parquet(collection: Collection, parts: Sequence[Path], tell: Progress) -> int:
     schema = collection.schema()
     schema = pa.schema([item for item in schema if item.name != "content_hash"])
     own = [item for item in schema if item.name not in (*_FIRST, "vector")]
     vector = pa.field("vector", pa.list_(pa.float32(), collection.dim))
     whole = pa.schema([*(schema.field(name) for name in _FIRST), vector, *own])
     rows = 0
-    with pq.ParquetWriter(part, whole, compression="zstd") as writer:
+    with pq.ParquetWriter(parts[0], whole, compression="zstd") as writer:
         for position, table in collection.iter_chunks():
             tell(position, len(collection.shards))
             keep = _kept(collection, position)
@@ -65,10 +127,9 @@ def _parquet(collection: Collection, part: Path, target: Path, tell: Progress) -
     return rows
 
 
-def _npy(collection: Collection, part: Path, target: Path, tell: Progress) -> int:
+def _npy(collection: Collection, parts: Sequence[Path], tell: Progress) -> int:
     header = {"descr": np.lib.format.dtype_to_descr(np.dtype(collection.dtype)), "fortran_order": False}
-    ids = target.with_suffix(".ids.jsonl")
-    with part.open("wb") as file, ids.open("w", encoding="utf-8", newline="\n") as names:
+    with parts[0].open("wb") as file, parts[1].open("w", encoding="utf-8", newline="\n") as names:
         np.lib.format.write_array_header_1_0(file, {**header, "shape": (collection.count, collection.dim)})
         for position, table in collection.iter_chunks(["chunk_id"]):
             tell(position, len(collection.shards))

@@ -137,9 +137,13 @@ class Collection:
         """Deleted rows of the shard at this position, ascending. Raises ShardUnreadable."""
         if shard not in self._deleted:
             entry = self.shards[shard].deletions
-            data = b"" if entry is None else self._store.path(entry).read_bytes()
-            if entry is not None and hashlib.sha256(data).hexdigest() != entry.sha256:
-                raise self.unreadable(shard, self._store.path(entry), ValueError("SHA-256 differs"))
+            try:
+                data = b"" if entry is None else self._store.path(entry).read_bytes()
+                if entry is not None and hashlib.sha256(data).hexdigest() != entry.sha256:
+                    raise ValueError("SHA-256 differs")
+            except (OSError, ValueError) as error:
+                assert entry is not None
+                raise self.unreadable(shard, self._store.path(entry), error) from error
             self._deleted[shard] = np.frombuffer(data, dtype="<u4").astype(np.uint32)
         return self._deleted[shard]
 

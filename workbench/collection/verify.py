@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 
 from workbench.collection.durable import sha256_of
 from workbench.collection.manifest import CollectionDamaged, FileEntry, Manifest, ShardEntry, decode, manifest_name
-from workbench.collection.reader import Collection
+from workbench.collection.reader import Collection, ShardUnreadable
 from workbench.collection.seal import broken_seals
 from workbench.collection.shards import map_vectors
-from workbench.collection.store import MANIFESTS, RUNS, Loaded, Store
+from workbench.collection.store import CURRENT, MANIFESTS, RUNS, Loaded, Store
 from workbench.core.errors import UsageError, WorkbenchError
 
 #: What is damaged: `shard` (truth: must be embedded again), `derived` (rebuilt from shards), `pointer` (CURRENT or
@@ -25,6 +25,8 @@ KINDS = ("shard", "derived", "pointer", "old", "record")
 _SAMPLE = 50  # vectors searched for in the index
 #: recall@10 may be so much lower than at build time before the index is called wrong (error of the sample).
 _SLACK = 0.1
+#: Looks at a collection that a writer changes meanwhile, before what the last one finds is believed.
+_LOOKS = 3
 
 #: What to do about a derived part, by its role.
 _REMEDIES = {
@@ -68,10 +70,36 @@ class Report:
 def verify(path: Path, progress: Progress | None = None) -> Report:
     """Read everything and compare it with the manifest. Changes nothing and needs no lock.
 
+    A writer beside it may take files away that the manifest it began with names (`compact` does); what it finds
+    then is no damage, and it looks again.
+
     Raises:
         UsageError: there is no collection, or a newer program wrote it.
     """
     store = Store(path)
+    for _ in range(_LOOKS - 1):
+        current = _current(store)
+        try:
+            report = _looked_through(store, progress)
+        except ShardUnreadable:
+            if _current(store) == current:
+                raise
+            continue
+        if report.whole or _current(store) == current:
+            return report
+    return _looked_through(store, progress)
+
+
+def _current(store: Store) -> bytes:
+    """Content of CURRENT; nothing when it cannot be read."""
+    try:
+        return (store.root / CURRENT).read_bytes()
+    except OSError:
+        return b""
+
+
+def _looked_through(store: Store, progress: Progress | None) -> Report:
+    path = store.root
     problems: list[Problem] = []
     loaded = _pointer(store, problems)
     if loaded is None:
