@@ -77,9 +77,25 @@ def test_wrong_use_is_one_line(collection: Path, tmp_path: Path, capsys: pytest.
         ["verify", "--in", str(tmp_path)],
         ["index", "--in", str(collection), "--kind", "Nonsense"],
         ["index", "--in", str(collection), "--sample", "3"],
+        *(["index", "--in", str(collection), *words] for words in (
+            ["--anew"], ["--apply"], ["--kinds", "Flat"], ["--plot", "x.svg"], ["--target", "0"], ["--rows", "2000"],
+            ["--prefer", "fastest"], ["--text", "--apply"], ["--text", "--tune"], ["--tune", "--anew"],
+            ["--text", "--kind", "Flat"], ["--tune", "--sample", "50"], ["--tune", "--rescore", "2"],
+        )),
     ):
         assert main(words) == 2, words
         assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_an_option_of_other_work_is_named_and_nothing_is_built(
+    collection: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words, said in ((["--anew"], "--anew goes with --text"), (["--apply"], "--apply goes with --tune"),
+                        (["--text", "--kind", "SQ8"], "--kind does not go with --text")):
+        assert main(["index", "--in", str(collection), *words]) == 2
+        assert said in capsys.readouterr().err
+    assert run_json(capsys, "info", "--in", str(collection))[1]["index"]["kind"] == "none"
+    assert run_json(capsys, "index", "--in", str(collection), "--text", "--anew")[1]["text"]["documents"] == 180
 
 
 def test_faiss_stays_out_of_this_process(collection: Path) -> None:

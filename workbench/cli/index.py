@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from workbench.cli.common import Steps, add_collection, add_json, duration, print_json, size
 from workbench.collection.jobs import rebuild_index
 from workbench.core import paths
+from workbench.core.errors import UsageError
 from workbench.core.profile import Profile
 from workbench.core.profile_io import apply_overrides
 from workbench.search.upkeep import build_text_index
@@ -38,27 +39,35 @@ minus it is what shorter vectors or codes would lose by themselves (encoder.trun
 fastest kind that reaches --target (or the smallest, with --prefer smallest) is proposed, and built with --apply.
 --text builds the index of words that hybrid and lexical search need, or extends it by what was added."""
 
+#: Options of each kind of work, and what they are when not given.
+_OPTIONS: dict[str, dict[str, object]] = {
+    "": {"kind": "auto", "rescore": "0", "nprobe": "0", "sample": "200"},
+    "--text": {"anew": False},
+    "--tune": {"kinds": "", "target": 0.99, "prefer": "fastest", "rows": 100_000, "plot": None, "apply": False},
+}
+
 
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("index", help="rebuild the FAISS index as another kind", description=DESCRIPTION)
     add_collection(parser)
-    parser.add_argument("--kind", default="auto", help="which index (auto)")
-    parser.add_argument("--rescore", default="0", metavar="N", help="candidates per hit of lossy kinds; 0: calibrated")
-    parser.add_argument("--nprobe", default="0", metavar="N", help="inverted lists visited; 0: calibrated")
-    parser.add_argument("--sample", default="200", metavar="N", help="queries that recall@10 is measured on (200)")
+    parser.add_argument("--kind", help="which index (auto)")
+    parser.add_argument("--rescore", metavar="N", help="candidates per hit of lossy kinds; 0: calibrated")
+    parser.add_argument("--nprobe", metavar="N", help="inverted lists visited; 0: calibrated")
+    parser.add_argument("--sample", metavar="N", help="queries that recall@10 is measured on (200)")
     parser.add_argument("--text", action="store_true", help="build or extend the text index instead")
     parser.add_argument("--anew", action="store_true", help="with --text: from all chunks, not only the new ones")
     parser.add_argument("--tune", action="store_true", help="try kinds on a sample and compare them")
-    parser.add_argument("--kinds", default="", metavar="A,B", help="kinds that --tune tries, ; between factory strings")
-    parser.add_argument("--target", type=float, default=0.99, metavar="R", help="recall@10 that --tune asks for (0.99)")
-    parser.add_argument("--prefer", choices=("fastest", "smallest"), default="fastest", help="of those that reach it")
-    parser.add_argument("--rows", type=int, default=100_000, metavar="N", help="rows of the sample (100,000)")
+    parser.add_argument("--kinds", metavar="A,B", help="kinds that --tune tries, ; between factory strings")
+    parser.add_argument("--target", type=float, metavar="R", help="recall@10 that --tune asks for (0.99)")
+    parser.add_argument("--prefer", choices=("fastest", "smallest"), help="of those that reach it (fastest)")
+    parser.add_argument("--rows", type=int, metavar="N", help="with --tune: rows of the sample (100,000)")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="with --tune: the plot as a picture")
     parser.add_argument("--apply", action="store_true", help="with --tune: build the kind that is proposed")
     add_json(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
+    _fit(args)
     if args.tune:
         from workbench.cli.tuning import tune
 
@@ -79,6 +88,20 @@ def execute(args: argparse.Namespace) -> int:
         print(f"before: {_line(built.before)}")
     print(f"{'now: ' if built.before else ''}{_line(built.now)}: {path}")
     return 0
+
+
+def _fit(args: argparse.Namespace) -> None:
+    """Refuse options of other work than the one asked for, and fill in those not given."""
+    if args.text and args.tune:
+        raise UsageError("--text and --tune are two things", where="index", remedy="Give one of them")
+    work = "--tune" if args.tune else "--text" if args.text else ""
+    for owner, options in _OPTIONS.items():
+        for name, default in options.items():
+            given = getattr(args, name)
+            if owner != work and given is not None and given is not False:
+                belongs = f"goes with {owner}" if owner else f"does not go with {work}"
+                raise UsageError(f"--{name} {belongs}", where="index", remedy="`index --help` says what goes together")
+            setattr(args, name, default if given is None else given)
 
 
 def _line(facts: Mapping[str, Fact]) -> str:
