@@ -24,10 +24,20 @@ WINDOWS = os.name == "nt"
 START = "run.bat" if WINDOWS else "run.sh"
 CORE = ("torch_wheel.py", "setup_trouble.py", "setup_lock.py")
 PROGRAM = """\
-import os, sys
+import os, subprocess, sys
 import tinydep
-print("program", tinydep.VERSION, os.getcwd(), *sys.argv[1:], sep="|")
-sys.exit(7 if "seven" in sys.argv else 0)
+
+if __name__ == "__main__":
+    print("program", tinydep.VERSION, os.getcwd(), *sys.argv[1:], sep="|", flush=True)
+    if "spawn" in sys.argv:
+        import importlib, multiprocessing
+        process = multiprocessing.get_context("spawn").Process(target=importlib.import_module, args=("tinydep",))
+        process.start()
+        process.join()
+        print("child", process.exitcode, sep="|", flush=True)
+    if "another" in sys.argv:
+        subprocess.run([sys.executable, "-c", "import tinydep; print('another', tinydep.VERSION, sep='|')"], check=True)
+    sys.exit(7 if "seven" in sys.argv else 0)
 """
 
 
@@ -90,7 +100,7 @@ class Project:
 
     def run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [str(self.root / START), *words], cwd=self.elsewhere, env=environment, stdin=subprocess.DEVNULL,
+            command, cwd=self.elsewhere, env=self.environment(**variables), stdin=subprocess.DEVNULL,
             capture_output=True, encoding="utf-8", errors="replace", timeout=150,
         )
 
@@ -112,6 +122,31 @@ def test_second_start_goes_straight_to_the_program(project: Project) -> None:
     assert again.returncode == 7
     assert again.stderr == ""
     assert log.stat().st_mtime_ns == before
+
+
+@pytest.fixture
+def shadows(project: Project) -> Iterator[None]:
+    """Files in the user's folder with the names of modules that the program and Python's own start need."""
+    files = [project.elsewhere / f"{name}.py" for name in ("tinydep", "runpy", "multiprocessing", "workbench")]
+    for file in files:
+        file.write_text("import os\nprint('taken from the user', flush=True)\nos._exit(9)\n", encoding="utf-8")
+    yield
+    for file in files:
+        file.unlink()
+
+
+@pytest.mark.usefixtures("shadows")
+@pytest.mark.parametrize("way", ["run.sh or run.bat", "the link in .venv"])
+def test_files_in_the_users_folder_are_not_taken_for_modules(project: Project, way: str) -> None:
+    link = project.venv / ("Scripts/workbench.cmd" if WINDOWS else "bin/workbench")
+    start = str(link) if way == "the link in .venv" else str(project.root / START)
+    words = ["spawn", *(["another"] if sys.version_info >= (3, 11) else [])]  # older ones know no PYTHONSAFEPATH
+    done = project.run(start, *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines() == [
+        f"program|1.0|{project.elsewhere}|{'|'.join(words)}", "child|0",
+        *(["another|1.0"] if "another" in words else []),
+    ]
 
 
 def test_the_package_is_found_by_a_relative_ascii_path(project: Project) -> None:
@@ -172,41 +207,6 @@ def test_a_half_made_environment_is_repaired(project: Project, damage: str) -> N
     assert done.stdout.startswith("program|1.0|")
 
 
-def _path_with(folder: Path, **programs: str) -> str:
-    folder.mkdir()
-    for name, text in programs.items():
-        program = folder / name
-        program.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
-        program.chmod(0o755)
-    for tool in ("dirname", "sh"):
-        (folder / tool).symlink_to(str(shutil.which(tool)))
-    return str(folder)
-
-
-@pytest.mark.skipif(WINDOWS, reason="run.sh is not used on Windows")
-def test_no_python_and_too_old_a_python(tmp_path: Path) -> None:
-    run_sh = str(ROOT / "run.sh")
-    if (ROOT / ".venv").exists():
-        shutil.copy2(run_sh, tmp_path / "run.sh")
-        run_sh = str(tmp_path / "run.sh")
-    none = subprocess.run([run_sh], env={"PATH": _path_with(tmp_path / "a")}, capture_output=True, text=True)
-    assert (none.returncode, none.stdout) == (1, "")
-    assert none.stderr.startswith("set-up: no Python was found") and none.stderr.count("\n") == 1
-    old_python = _path_with(tmp_path / "b", python3='[ "$1" = -V ] && echo Python 3.8.10; exit 3')
-    old = subprocess.run([run_sh], env={"PATH": old_python}, capture_output=True, text=True)
-    assert old.returncode == 1
-    assert "is too old (Python 3.8.10)" in old.stderr and old.stderr.count("\n") == 1
-    wrong = subprocess.run(
-        [run_sh], env={"PATH": os.environ["PATH"], "WORKBENCH_PYTHON": "/gone"}, capture_output=True, text=True
-    )
-    assert wrong.returncode == 1 and wrong.stderr.startswith("set-up: WORKBENCH_PYTHON=/gone is no Python")
-
-
-def test_the_batch_file_is_ascii_and_its_jumps_lead_somewhere() -> None:
-    text = (ROOT / "run.bat").read_bytes().decode("ascii")
-    labels = set(re.findall(r"^:(\w+)", text, re.MULTILINE))
-    jumps = set(re.findall(r"(?:goto|call) :?(\w+)", text))
-    assert jumps == labels
 @pytest.mark.skipif(WINDOWS, reason="Windows keeps the packages of every version in one folder")
 def test_an_environment_whose_python_became_another_version_is_made_anew(project: Project) -> None:
     (packages,) = (project.venv / "lib").glob("python3.*")
@@ -248,8 +248,59 @@ def test_a_second_start_says_that_it_waits_for_the_first(project: Project) -> No
     assert project.start().stdout.startswith("program|1.0|")
 
 
+def _path_with(folder: Path, **programs: str) -> str:
+    folder.mkdir()
+    for name, text in programs.items():
+        program = folder / name
+        program.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        program.chmod(0o755)
+    for tool in ("dirname", "sh"):
+        (folder / tool).symlink_to(str(shutil.which(tool)))
+    return str(folder)
+
+
+@pytest.mark.skipif(WINDOWS, reason="run.sh is not used on Windows")
+def test_no_python_and_too_old_a_python(tmp_path: Path) -> None:
+    run_sh = str(ROOT / "run.sh")
+    if (ROOT / ".venv").exists():
+        shutil.copy2(run_sh, tmp_path / "run.sh")
+        run_sh = str(tmp_path / "run.sh")
+    none = subprocess.run([run_sh], env={"PATH": _path_with(tmp_path / "a")}, capture_output=True, text=True)
+    assert (none.returncode, none.stdout) == (1, "")
+    assert none.stderr.startswith("set-up: no Python was found") and none.stderr.count("\n") == 1
+    old_python = _path_with(tmp_path / "b", python3='[ "$1" = -V ] && echo Python 3.8.10; exit 3')
+    old = subprocess.run([run_sh], env={"PATH": old_python}, capture_output=True, text=True)
+    assert old.returncode == 1
+    assert "is too old (Python 3.8.10)" in old.stderr and old.stderr.count("\n") == 1
+    wrong = subprocess.run(
+        [run_sh], env={"PATH": os.environ["PATH"], "WORKBENCH_PYTHON": "/gone"}, capture_output=True, text=True
+    )
+    assert wrong.returncode == 1 and wrong.stderr.startswith("set-up: WORKBENCH_PYTHON=/gone is no Python")
+
+
+def test_the_batch_file_is_ascii_and_its_jumps_lead_somewhere() -> None:
+    text = (ROOT / "run.bat").read_bytes().decode("ascii")
+    labels = set(re.findall(r"^:(\w+)", text, re.MULTILINE))
+    jumps = set(re.findall(r"(?:goto|call) :?(\w+)", text))
+    assert jumps == labels
     assert "launch.py" in text
     assert f"=={launch.OTHER_PYTHON} " in text
+
+
+@pytest.mark.parametrize(
+    ("version", "own", "code"),
+    [(0x02071200, False, 203), (0x0309FFFF, False, 203), (0x030A00F0, False, 0), (0x030EFFFF, False, 0),
+     (0x030F00A1, False, 204), (0x030C00F0, True, 205)],
+)
+def test_the_batch_file_tells_pythons_apart(version: int, own: bool, code: int, tmp_path: Path) -> None:
+    (probe,) = re.findall(r'^%\* -c "(.+)" >nul', (ROOT / "run.bat").read_text(encoding="ascii"), re.MULTILINE)
+    venv = sys.prefix if own else str(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.hexversion = {version}; {probe}"],
+        env={**os.environ, "WB_VENV": venv}, check=False,
+    )
+    assert done.returncode == code
+    assert code == 0 or f"=={code} " in (ROOT / "run.bat").read_text(encoding="ascii")
 
 
 def test_only_the_standard_library_is_imported() -> None:

@@ -46,11 +46,17 @@ def main(words: list[str]) -> int:
     except (Refused, OSError) as error:
         say(str(error) if isinstance(error, Refused) else explain(str(error)) or str(error))
         return 1
-    return start(["-m", "pytest", *words[1:]] if tests else ["-m", "workbench", *words], ROOT if tests else None)
+    return start(["-m", "pytest", *words[1:]], ROOT) if tests else start(["-I", "-m", "workbench", *words], None)
 
 
 def start(arguments: list[str], folder: Path | None) -> int:
-    """Run .venv's Python with these arguments; on POSIX in place of this process."""
+    """Run .venv's Python with these arguments; on POSIX in place of this process.
+
+    Without a folder the program runs where the user is. Files there must not be taken for Python modules: `-I` keeps
+    that folder off the path of the program and of what it spawns, PYTHONSAFEPATH (from 3.11) of every Python below.
+    """
+    if folder is None:
+        os.environ["PYTHONSAFEPATH"] = "1"
     command = [str(VENV_PYTHON), *arguments]
     if not WINDOWS:
         if folder is not None:
@@ -185,8 +191,11 @@ def write_links() -> None:
     link = os.path.relpath(ROOT, packages) + "\n"
     (packages / "embedding-workbench.pth").write_text(link, encoding="ascii", newline="\n")
     command = VENV_PYTHON.with_name("workbench.cmd" if WINDOWS else "workbench")
-    text = '#!/bin/sh\nexec "$(dirname -- "$0")/python" -m workbench "$@"\n'
-    command.write_text('@"%~dp0python.exe" -m workbench %*\r\n' if WINDOWS else text, encoding="ascii", newline="")
+    # as in start(): no modules from the user's folder
+    text = '#!/bin/sh\nexport PYTHONSAFEPATH=1\nexec "$(dirname -- "$0")/python" -I -m workbench "$@"\n'
+    if WINDOWS:
+        text = '@setlocal\r\n@set PYTHONSAFEPATH=1\r\n@"%~dp0python.exe" -I -m workbench %*\r\n'
+    command.write_text(text, encoding="ascii", newline="")
     command.chmod(0o755)
 
 

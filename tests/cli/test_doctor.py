@@ -38,6 +38,15 @@ def test_a_torch_that_does_not_load_becomes_a_report() -> None:
     assert torch_report([sys.executable + "-missing"]).version is None
 
 
+def test_files_in_the_current_folder_are_not_taken_for_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("json", "torch"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('taken from the user')\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    report = torch_report([sys.executable, "-c", TORCH_QUESTIONS])
+    assert (report.version is not None, report.error) == (True, "")
+
+
 def test_packages_are_compared_with_the_tested_versions() -> None:
     versions = {item.name: item for item in package_versions() or ()}
     assert {"torch", "pyarrow", "faiss-cpu"} <= set(versions)

@@ -128,7 +128,7 @@ def test_operations_of_a_token(model):
 
 
 @pytest.mark.parametrize(("family", "keys"), [("bert", {}), ("qwen3", {})])
-def test_older_tokenizer_files_are_converted(model, family, keys, tmp_path):
+def test_older_tokenizer_files_are_converted(model, family, keys, tmp_path, monkeypatch):
     folder = copied(model(family), tmp_path / "m")
     tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     if family == "bert":
@@ -145,6 +145,9 @@ def test_older_tokenizer_files_are_converted(model, family, keys, tmp_path):
         (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n", encoding="utf-8")
         (folder / "tokenizer.json").unlink()
         edit(folder / "tokenizer_config.json", tokenizer_class="Qwen2Tokenizer")
+        (tmp_path / "transformers.py").write_text("raise SystemExit('taken from the user')", encoding="utf-8")
+        monkeypatch.chdir(tmp_path)  # a file there is not taken for the library
+        monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
         spec = resolve(folder)
         assert Path(spec.tokenizer_file).is_file()
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 #: Exit code of a process whose parent is gone.
 ORPHANED = 3
+#: First lines of code for `python -c`: files in the current folder are not taken for modules (-P is new in 3.11).
+NOT_FROM_HERE = "import sys\nif '' in sys.path: sys.path.remove('')\n"
 
 
 def leave_with_parent() -> None:

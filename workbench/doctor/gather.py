@@ -17,6 +17,7 @@ from tempfile import TemporaryFile
 import psutil
 
 from workbench.core import paths
+from workbench.core.child_process import NOT_FROM_HERE
 from workbench.core.torch_wheel import find_card
 from workbench.doctor.facts import Facts, PackageVersion, TorchReport
 
@@ -29,7 +30,7 @@ else:
 RUNTIME_LIBRARIES = ("msvcp140.dll", "vcruntime140.dll", "vcruntime140_1.dll", "vcruntime140_threads.dll")
 TORCH_SECONDS = 120
 #: Runs in a process of its own, for this one never imports torch.
-TORCH_QUESTIONS = """
+TORCH_QUESTIONS = NOT_FROM_HERE + """
 import json, time
 start = time.perf_counter()
 import torch

@@ -1,8 +1,6 @@
-"""`python -m workbench.encoders.convert_tokenizer FOLDER FILE`: write a tokenizer.json with transformers."""
+"""Writes a tokenizer.json with transformers; runs in a process of its own."""
 
 from __future__ import annotations
-
-import sys
 
 
 def main(folder: str, file: str) -> None:
@@ -13,7 +11,3 @@ def main(folder: str, file: str) -> None:
     if not tokenizer.is_fast:
         raise SystemExit(f"{type(tokenizer).__name__} has no fast version")
     tokenizer.backend_tokenizer.save(file)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])

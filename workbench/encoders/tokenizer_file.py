@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from workbench.core.child_process import NOT_FROM_HERE
 from workbench.core.errors import UsageError
 from workbench.core.paths import user_cache
 from workbench.encoders.fingerprint import file_sha256
@@ -75,7 +76,8 @@ def _from_vocabulary(folder: Path, target: Path) -> None:
 
 def _with_transformers(folder: Path, target: Path) -> None:
     """Any other format, in a process of its own: transformers is never loaded here."""
-    command = [sys.executable, "-m", "workbench.encoders.convert_tokenizer", str(folder), str(target)]
+    code = f"{NOT_FROM_HERE}from workbench.encoders.convert_tokenizer import main\nmain(*sys.argv[1:])"
+    command = [sys.executable, "-c", code, str(folder), str(target)]
     package = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH", ""))))
     done = subprocess.run(
