@@ -112,6 +112,16 @@ def test_a_driver_older_than_every_build() -> None:
     assert "too old" in notes[0]
 
 
+@pytest.mark.parametrize(("version", "remedy"), [((3, 9), True), ((3, 10), False), ((3, 14), False), ((3, 15), True)])
+def test_a_package_that_is_missing_for_an_untested_python_names_the_tested_ones(
+    version: tuple[int, int], remedy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "version_info", (*version, 0, "final", 0))
+    told = setup_trouble.explain("ERROR: No matching distribution found for torch==2.13.0 (from …)", "/x")
+    assert f"for Python {version[0]}.{version[1]} on this system" in told
+    assert ("install Python 3.10 to 3.14, or name one with WORKBENCH_PYTHON" in told) == remedy
+
+
 @pytest.mark.parametrize(
     ("said", "start"),
     [

@@ -38,5 +38,7 @@ def explain(text: str, folder: str) -> str:
     # older versions of pip call a pinned version that cannot be had a conflict with the constraint
     missing = re.search(r"(?:No matching distribution found for|The user requested \(constraint\)) ([^\s;,]+)", text)
     if missing is not None:
-        return f"there is no ready-made package {missing[1]} for Python {version} here; 3.11 to 3.13 have all"
+        text = f"there is no ready-made package {missing[1]} for Python {version} on this system"
+        tested = (3, 10) <= sys.version_info < (3, 15)
+        return text if tested else f"{text}; install Python 3.10 to 3.14, or name one with WORKBENCH_PYTHON"
     return ""
