@@ -95,6 +95,19 @@ def test_the_driver_is_read() -> None:
     found = find_card(lambda command: answers[len(command)])
     assert found == Card("NVIDIA GeForce RTX 4070", "566.36", (12, 7), (8, 9))
     assert find_card(lambda _: "") is None
+    assert find_card(lambda command: REPORT if len(command) == 1 else "") is None
+
+
+def test_a_driver_that_does_not_know_compute_capabilities_is_too_old_and_not_missing() -> None:
+    answers = {"nvidia-smi": REPORT.replace("12.7", "11.2"), "--query-gpu=name,driver_version": "GTX 1080, 460.89\n"}
+    found = find_card(lambda command: answers.get(command[1] if len(command) > 1 else command[0], ""))
+    assert found == Card("GTX 1080", "460.89", (11, 2), None)
+    assert choose_index("2.13.0", "3.12", found)[1] == [
+        "GTX 1080: driver 460.89 is too old for this torch; a newer driver is needed"
+    ]
+
+
+def test_no_card_is_no_card() -> None:
     assert find_card(lambda _: "No devices were found\n") is None
 
 

@@ -20,7 +20,7 @@ LINUX = Facts(
     packages=(PackageVersion("numpy", "2.4.6", "2.4.6"), PackageVersion("torch", "2.13.0", "2.13.0+cu130")),
 )
 WINDOWS = replace(
-    LINUX, system="win32", encoding="cp65001", missing_runtime=(), commit_free=20 * GB, long_paths=True, shm_free=None
+    LINUX, system="win32", encoding="cp1252", missing_runtime=(), commit_free=20 * GB, long_paths=True, shm_free=None
 )
 
 
@@ -49,7 +49,7 @@ def test_good_machines_have_nothing_to_complain_about() -> None:
         (replace(WINDOWS, commit_free=2 * GB), "page file", "problem", "2.0 GB", "page file"),
         (replace(WINDOWS, commit_free=6 * GB), "page file", "warning", "6.0 GB", "page file"),
         (replace(WINDOWS, long_paths=False), "long paths", "warning", "260", "LongPathsEnabled"),
-        (replace(WINDOWS, encoding="cp1252"), "console", "warning", "cp1252", "chcp 65001"),
+        (replace(WINDOWS, encoding="cp437"), "console", "ok", "Unicode, whatever the code page", ""),
         (replace(LINUX, encoding="ANSI_X3.4-1968"), "console", "warning", "ANSI", "LANG"),
         (replace(LINUX, data_writable=False), "disk", "problem", "data", "WORKBENCH_HOME"),
         (replace(LINUX, data_free=GB // 2), "disk", "problem", "0.5 GB", "WORKBENCH_HOME"),

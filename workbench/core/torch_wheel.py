@@ -55,12 +55,16 @@ class Card:
 def find_card(run: Callable[[list[str]], str] | None = None) -> Card | None:
     """The first NVIDIA card the driver sees, or None. `run` gives a command's output, "" when it fails."""
     ask = run or _output
-    fields = ask(["nvidia-smi", "--query-gpu=name,driver_version,compute_cap", "--format=csv,noheader"])
-    parts = [part.strip() for part in fields.strip().splitlines()[0].split(",")] if fields.strip() else []
-    if len(parts) < 3 or not parts[0]:
+    report = ask(["nvidia-smi"])  # it alone says up to which CUDA version the driver goes
+    if not report:
         return None
-    # the plain report alone says up to which CUDA version the driver goes
-    return Card(parts[0], parts[1], _version(ask(["nvidia-smi"]), r"CUDA Version:\s*"), _version(parts[2], ""))
+    for fields in ("name,driver_version,compute_cap", "name,driver_version"):  # an old driver does not know the last
+        answer = ask(["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader"]).strip()
+        name, *rest = [part.strip() for part in answer.partition("\n")[0].split(",")]
+        if name and len(rest) == fields.count(","):
+            capability = _version(rest[1], "") if len(rest) > 1 else None
+            return Card(name, rest[0], _version(report, r"CUDA Version:\s*"), capability)
+    return None
 
 
 def fitting_builds(card: Card) -> list[Build]:

@@ -125,12 +125,13 @@ def long_paths(facts: Facts) -> Finding | None:
 
 
 def console(facts: Facts) -> Finding:
+    if facts.system == "win32":
+        return Finding("console", "ok", "Unicode, whatever the code page")  # Python writes to it by WriteConsoleW
     plain = facts.encoding.lower().replace("-", "").replace("_", "")
-    if plain in ("utf8", "cp65001"):
+    if plain == "utf8":
         return Finding("console", "ok", f"encoding {facts.encoding}")
-    remedy = "Use Windows Terminal, or run: chcp 65001" if facts.system == "win32" else "Set LANG=C.UTF-8"
     text = f"encoding {facts.encoding}; letters outside it may look wrong (files are UTF-8 all the same)"
-    return Finding("console", "warning", text, remedy)
+    return Finding("console", "warning", text, "Set LANG=C.UTF-8")
 
 
 def disk(facts: Facts) -> Finding:

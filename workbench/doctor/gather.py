@@ -67,7 +67,7 @@ def gather() -> Facts:
         missing_runtime=missing_runtime(),
         commit_free=commit_free(),
         long_paths=long_paths(),
-        encoding=console_encoding(),
+        encoding=locale.getpreferredencoding(False),
         data=data,
         data_free=free_space(data),
         data_writable=is_writable(data),
@@ -147,14 +147,6 @@ def is_writable(folder: Path) -> bool:
             return True
     except OSError:
         return False
-
-
-def console_encoding() -> str:
-    """Of a Windows console its code page; else what the locale says."""
-    if sys.platform == "win32":
-        page = ctypes.windll.kernel32.GetConsoleOutputCP()
-        return f"cp{page}" if page else locale.getpreferredencoding(False)
-    return locale.getpreferredencoding(False)
 
 
 def missing_runtime() -> tuple[str, ...] | None:
