@@ -51,6 +51,33 @@ def test_saved_profiles_are_found_again(home: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out.strip() == str(home / "profiles")
 
 
+def test_a_profile_that_is_there_is_replaced_only_when_told_so(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine = home / "profiles" / "mine.toml"
+    mine.parent.mkdir()
+    mine.write_text("# written by hand\n[pipeline]\nworkers = 3\n", encoding="utf-8")
+    before = mine.read_bytes()
+    assert main(["profiles", "fast", "--save", "mine"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err == f"workbench: {mine}: is there already. Add --yes to replace it\n"
+    assert mine.read_bytes() == before
+    assert main(["profiles", "fast", "--save", "mine", "--yes"]) == 0
+    assert flat(load_profile("mine")) == flat(load_profile("fast"))
+
+
+def test_help_names_the_program_as_it_was_started(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORKBENCH_COMMAND", "./run.sh")
+    assert main(["profiles"]) == 0
+    assert "`./run.sh profiles NAME`" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["profiles", "--help"])
+    out = capsys.readouterr().out
+    assert "`./run.sh profiles --where`" in out
+    assert r"""--set 'encoder.template="{title}\n{text}"'""" in out
+    assert r'''--set "encoder.template=\"{title}\n{text}\""''' in out
+
+
 def test_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["fats"], ["fast", "--set", "x=1"], ["fast", "--save", "a/b"]):
         assert main(["profiles", *words]) == 2

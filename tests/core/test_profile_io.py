@@ -159,6 +159,31 @@ def test_overrides_that_are_not_allowed(word: str, said: str) -> None:
     assert "--set" in str(caught.value) and caught.value.exit_code == 2
 
 
+def test_the_example_for_a_template_works_as_it_is_said() -> None:
+    with pytest.raises(UsageError, match="lacks") as caught:
+        apply_overrides(Profile(), ["encoder.template={title}"])
+    example = str(caught.value).partition("Example: ")[2]
+    assert apply_overrides(Profile(), [f"encoder.template={example}"]).encoder.template == "{title}\n{text}"
+
+
+def test_a_profile_that_cannot_be_written_whole_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "mine.toml"
+    save_profile(Profile(about="old"), file)
+    before = file.read_bytes()
+
+    def full(self: Path, text: str, **_: object) -> int:
+        self.write_bytes(text.encode()[:5])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(UsageError, match="cannot write the profile: No space left"):
+        save_profile(Profile(about="new"), file)
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
+
+
 def test_saving_cannot_write(tmp_path: Path) -> None:
     write(tmp_path / "file", "")
     with pytest.raises(UsageError, match="cannot write the profile"):

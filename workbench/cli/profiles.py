@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from workbench.cli.common import add_json, print_json, table
 from workbench.core import paths
+from workbench.core.errors import UsageError
 from workbench.core.profile_io import (
     KeyInfo,
     apply_overrides,
@@ -28,7 +29,9 @@ A profile fixes every choice of a run. Without a name all profiles are listed; w
 
 Your own profiles are .toml files in the folder that `workbench profiles --where` prints; they may say
 extends = "balanced" and win over a bundled profile of the same name. Any key can be overridden for one run
-with --set key=value. A value in quotes is read as TOML: --set 'encoder.template="{title}\\n{text}"'."""
+with --set key=value. A value in quotes is read as TOML, where \\n is a line break:
+  --set 'encoder.template="{{title}}\\n{{text}}"'
+  --set "encoder.template=\\"{{title}}\\n{{text}}\\""      on Windows"""
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -36,6 +39,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("name", nargs="?", help="show this profile (a name, or a path to a .toml file)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key")
     parser.add_argument("--save", metavar="NEW", help="save the shown profile as your own profile NEW")
+    parser.add_argument("--yes", action="store_true", help="let --save replace a profile of this name")
     parser.add_argument("--keys", action="store_true", help="explain every key: meaning, default, what is allowed")
     parser.add_argument("--where", action="store_true", help="print the folder of your own profiles")
     add_json(parser)
@@ -82,6 +86,8 @@ def _show(args: argparse.Namespace) -> None:
     profile = apply_overrides(load_profile(args.name or "balanced"), args.set)
     saved = own_profile_path(args.save) if args.save is not None else None
     if saved is not None:
+        if saved.exists() and not args.yes:
+            raise UsageError("is there already", where=str(saved), remedy="Add --yes to replace it")
         save_profile(profile, saved)
     if args.json:
         print_json({"name": profile.name, "about": profile.about, "keys": flat(profile)})

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -130,7 +132,7 @@ def apply_overrides(profile: Profile, assignments: Iterable[str]) -> Profile:
 
 
 def save_profile(profile: Profile, path: Path) -> None:
-    """Write a profile: what it is for and the keys that differ from their defaults.
+    """Write a profile: what it is for and the keys that differ from their defaults. A file that is there is replaced.
 
     Raises:
         UsageError: the file cannot be written.
@@ -141,10 +143,14 @@ def save_profile(profile: Profile, path: Path) -> None:
         if value != _KEYS[key].default:
             tables.setdefault(section, {})[name] = value
     content: dict[str, Any] = {"about": profile.about, **tables} if profile.about else dict(tables)
+    staged = path.with_name(f"{path.name}.{os.getpid()}")  # a file half written must not take the place of a whole one
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(tomli_w.dumps(content), encoding="utf-8", newline="\n")
+        staged.write_text(tomli_w.dumps(content), encoding="utf-8", newline="\n")
+        staged.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            staged.unlink()
         raise UsageError(f"cannot write the profile: {error.strerror}", where=str(path)) from error
 
 
@@ -233,10 +239,8 @@ def _parse(info: KeyInfo, text: str) -> Value:
     stripped = text.strip()
     if info.kind == "text":
         if len(stripped) >= 2 and stripped[0] in "\"'" and stripped[-1] == stripped[0]:
-            try:
+            with suppress(tomllib.TOMLDecodeError):
                 return str(tomllib.loads(f"v = {stripped}")["v"])
-            except tomllib.TOMLDecodeError:
-                return text
         return text
     try:
         return int(stripped) if info.kind == "whole number" else float(stripped)
@@ -259,7 +263,8 @@ def _checked(info: KeyInfo, value: object, where: str) -> Value:
     if not good:
         raise UsageError(f"{info.key} = {value!r} is not allowed", where=where, remedy=f"Allowed: {info.allowed}")
     if info.key == "encoder.template" and "{text}" not in str(value):
-        raise UsageError(f"{info.key} = {value!r} lacks {{text}}", where=where, remedy="Example: '{title}\\n{text}'")
+        remedy = 'Example: "{title}\\n{text}"'  # in single quotes TOML would keep the backslash
+        raise UsageError(f"{info.key} = {value!r} lacks {{text}}", where=where, remedy=remedy)
     assert isinstance(value, (str, int, float))
     return value
 
