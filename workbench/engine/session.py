@@ -107,6 +107,7 @@ class Session:
         """Only what is new is embedded; what is gone is deleted when all of that is committed."""
         collection = self._open_collection(setting.into, setting, update.plan, update.source)
         stack.callback(collection.close)
+        updating.begin(collection, update)
         touched = "all" if update.touched is None else f"{len(update.touched):,}"
         beyond = "; what lies beyond the limit stays too" if update.limited else ""
         self.log("info", f"the input has changed: looking at {touched} documents, what is known stays as it is{beyond}")

@@ -27,13 +27,15 @@ class Update:
     Attributes:
         whole: the plan of the whole input. plan: only what may have changed; no units: only removals.
         touched: documents whose rows are compared, changed and removed ones; None = all.
-        state: to be remembered when the run is complete. number: of the manifest it began with.
+        known: what is remembered before it. state: to be remembered when the run is complete.
+        number: of the manifest it began with.
         limited: a lower limit than the collection was made with: what lies beyond it is not gone from the input.
     """
 
     whole: Plan
     plan: Plan
     touched: frozenset[str] | None
+    known: InputState
     state: InputState
     number: int
     limited: bool = False
@@ -85,7 +87,19 @@ def find_update(into: Path, spec: SourceSpec, source: Source, plan: Plan) -> Upd
         reduced = source.plan_changes(known.documents)  # type: ignore[attr-defined]
         names = known.documents.keys() | now.documents.keys()
         touched = frozenset(name for name in names if known.documents.get(name) != now.documents.get(name))
-    return Update(plan, reduced, touched, now, manifest.number, limited)
+    return Update(plan, reduced, touched, known, now, manifest.number, limited)
+
+
+def begin(collection: CollectionWriter, update: Update) -> None:
+    """Remember, before anything is committed or deleted, that the collection is about to hold rows of two states.
+
+    Should the update not be completed, the input may be put back to what it was: no state is then taken for the one
+    the collection is complete for, and what this update looked at is looked at again.
+    """
+    documents: dict[str, str] = {}  # nothing known of any: all are compared
+    if update.touched is not None:
+        documents = {**update.known.documents, **dict.fromkeys(update.touched, "")}
+    remember(collection, replace(update.known, identity="", documents=documents))
 
 
 def known_folder(collection: CollectionWriter) -> Path:
