@@ -147,7 +147,7 @@ def test_a_damaged_index_means_exact_search_and_says_so(tmp_path, harm):
     with Collection.open(path) as collection:
         searcher = Searcher(collection)
         assert searcher.kind == "exact"
-        assert "workbench index" in searcher.notes[0]
+        assert "`index` builds it again" in searcher.notes[0]
         assert "exactly" in searcher.notes[0]
         assert recall(searcher, collection) == 1.0
 

@@ -6,6 +6,7 @@ import argparse
 import difflib
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -44,8 +45,17 @@ class Parser(argparse.ArgumentParser):
 
 
 def program() -> str:
-    """How the user starts the program, for hints: `./run.sh`, `run.bat`, else `workbench`."""
-    return os.environ.get("WORKBENCH_COMMAND", "workbench")
+    """How the user starts the program, for hints: `./run.sh`, `.\\run.bat`, else `workbench`.
+
+    run.sh and run.bat hand over the name they were called by. PowerShell calls run.bat by its whole path and does not
+    find it here without `.\\`, which cmd takes too.
+    """
+    command = os.environ.get("WORKBENCH_COMMAND") or "workbench"
+    folder, name = os.path.split(command)
+    there = any(Path(name + ending).is_file() for ending in ("", ".bat"))
+    if command != "workbench" and there and (not folder or Path(folder).samefile(os.curdir)):
+        command = f"{os.curdir}{os.sep}{name}"
+    return command if re.fullmatch(r"[\w./\\:~-]+", command) else f'"{command}"'
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.cli.common import add_collection, add_json, print_json
+from workbench.cli.common import add_collection, add_json, print_json, program
 from workbench.core import paths
 from workbench.core.errors import UsageError
 from workbench.search.upkeep import delete, restore
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from workbench.cli.common import Subparsers
 
 DESCRIPTION = """\
-Deletes the chunks that --where lets through (the language is that of `workbench search --help`), or those of
+Deletes the chunks that --where lets through (the language is that of `{program} search --help`), or those of
 documents or places. They are not found from the next search on; `compact` gives their space back.
 
 No later run brings them back, also when the input has changed: a text of a document that was deleted stays away. (Rows
@@ -27,7 +27,8 @@ the input still has of them."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser("delete", help="delete chunks from a collection", description=DESCRIPTION)
+    description = DESCRIPTION.format(program=program())
+    parser = subparsers.add_parser("delete", help="delete chunks from a collection", description=description)
     add_collection(parser)
     parser.add_argument("--where", default="", metavar="FILTER", help="chunks that this filter lets through")
     parser.add_argument("--doc", action="append", default=[], metavar="ID", help="chunks of this document")

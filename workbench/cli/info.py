@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.cli.common import add_collection, add_json, print_json, size, table
+from workbench.cli.common import add_collection, add_json, print_json, program, size, table
 from workbench.core import paths
 from workbench.tui.text import many
 
@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Shows chunks, sources, encoder identity, index with its measured recall@10, sizes and runs of a collection.
-Nothing but the manifest is read; `workbench verify` checks the files."""
+Nothing but the manifest is read; `{program} verify` checks the files."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser("info", help="what a collection holds and how it was made", description=DESCRIPTION)
+    parser = subparsers.add_parser(
+        "info", help="what a collection holds and how it was made", description=DESCRIPTION.format(program=program()),
+    )
     add_collection(parser)
     add_json(parser)
 
@@ -99,5 +101,5 @@ def _index(index: dict[str, Any], complete: bool) -> str:
     if recall is not None:
         words.append(f"recall@10 {recall:.4f}")
     if not complete and index.get("kind") != "none":
-        words.append("does not cover every shard; the next run or `workbench index` completes it")
+        words.append(f"does not cover every shard; the next run or `{program()} index` completes it")
     return ", ".join(words)

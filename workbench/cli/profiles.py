@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from workbench.cli.common import add_json, print_json, table
+from workbench.cli.common import add_json, print_json, program, table
 from workbench.core import paths
 from workbench.core.errors import UsageError
 from workbench.core.profile_io import (
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 A profile fixes every choice of a run. Without a name all profiles are listed; with one, every key of it.
 
-Your own profiles are .toml files in the folder that `workbench profiles --where` prints; they may say
+Your own profiles are .toml files in the folder that `{program} profiles --where` prints; they may say
 extends = "balanced" and win over a bundled profile of the same name. Any key can be overridden for one run
 with --set key=value. A value in quotes is read as TOML, where \\n is a line break:
   --set 'encoder.template="{{title}}\\n{{text}}"'
@@ -35,7 +35,8 @@ with --set key=value. A value in quotes is read as TOML, where \\n is a line bre
 
 
 def add_parser(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser("profiles", help="list and show profiles", description=DESCRIPTION)
+    description = DESCRIPTION.format(program=program())
+    parser = subparsers.add_parser("profiles", help="list and show profiles", description=description)
     parser.add_argument("name", nargs="?", help="show this profile (a name, or a path to a .toml file)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key")
     parser.add_argument("--save", metavar="NEW", help="save the shown profile as your own profile NEW")
@@ -79,7 +80,7 @@ def _print_list(as_json: bool) -> None:
         print_json({"profiles": [{"name": n, "about": a, "file": f} for n, a, f in profiles]})
         return
     print(table([(name, about) for name, about, _ in profiles]))
-    print("\n`workbench profiles NAME` shows every key; --keys explains them; --where: folder for your own.")
+    print(f"\n`{program()} profiles NAME` shows every key; --keys explains them; --where: folder for your own.")
 
 
 def _show(args: argparse.Namespace) -> None:

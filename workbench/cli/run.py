@@ -34,13 +34,13 @@ inputs:
 
 The same command again continues where a run was stopped or killed; nothing committed is embedded twice.
 Ctrl+C once finishes and commits the units in flight, twice stops at once; both can be resumed.
-`workbench profiles --keys` explains every key of --set."""
+`{program} profiles --keys` explains every key of --set."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
     """Declare the command."""
     parser = subparsers.add_parser(
-        "run", help="embed an input into a collection", epilog=EPILOG,
+        "run", help="embed an input into a collection", epilog=EPILOG.format(program=program()),
         description="Embed an input into a durable, searchable collection.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.cli.common import add_json, print_json
+from workbench.cli.common import add_json, print_json, program
 from workbench.core import paths
 from workbench.core.errors import UsageError
 from workbench.search.service import SearchService
@@ -76,7 +76,8 @@ def execute(args: argparse.Namespace) -> int:
         raise UsageError("a query and --batch were given", remedy="Give one of them")
     named = read_batch(args.batch) if args.batch is not None else [("", text)]
     if args.batch is None and not text.strip() and not args.like:
-        raise UsageError("the query is empty", remedy='Say what to find: workbench search "how do I compress a file"')
+        remedy = f'Say what to find: {program()} search "how do I compress a file"'
+        raise UsageError("the query is empty", remedy=remedy)
     queries = [_query_of(args, query) for _, query in named]
     folders = [paths.chosen_collection(folder) for folder in args.collections or [None]]
     embed = any(query.mode != "lexical" and not query.like for query in queries) or bool(args.rerank)

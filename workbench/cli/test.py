@@ -16,7 +16,7 @@ def add_parser(subparsers: Subparsers) -> None:
     subparsers.add_parser(
         "test",
         help="how to run the test suite",
-        description="The test suite is run by `./run.sh test` (run.bat test) in the repository; "
+        description="The test suite is run by `./run.sh test` (.\\run.bat test) in the repository; "
         "further words go to pytest.",
     )
 
@@ -25,4 +25,5 @@ def execute(args: argparse.Namespace) -> int:
     root = paths.repository()
     if root is None:
         raise UsageError("the test suite is part of the repository, not of the installed package")
-    raise UsageError("the test suite has its own start", remedy=f"In {root}: ./run.sh test, on Windows run.bat test")
+    remedy = f"In {root}: ./run.sh test, on Windows .\\run.bat test"
+    raise UsageError("the test suite has its own start", remedy=remedy)

@@ -177,7 +177,7 @@ def load(path: Path, entry: FileEntry) -> Any:
     Raises:
         CollectionDamaged: missing, cut short or changed.
     """
-    remedy = "`workbench index` builds it again from the shards"
+    remedy = "`index` builds it again from the shards"
     try:
         # Hashed before FAISS sees it: a flipped length makes FAISS allocate or read beyond all bounds.
         if sha256_of(path) != (entry.size, entry.sha256):

@@ -175,7 +175,7 @@ class Searcher:
         if expected != self._index.ntotal:
             raise CollectionDamaged(
                 f"the FAISS index holds {self._index.ntotal} vectors, its shards {expected}",
-                where=part.files[0].name, remedy="`workbench index` builds it again from the shards",
+                where=part.files[0].name, remedy="`index` builds it again from the shards",
             )
 
     def _ordinal_of(self, positions: Ordinals) -> Ordinals:

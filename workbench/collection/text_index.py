@@ -185,7 +185,7 @@ class TextIndex:
         return np.where(self._numbers[place] == numbers, self._starts[self._order[place]] + rows, -1)
 
 
-REBUILD = "`workbench index --text` builds it again from the shards"
+REBUILD = "`index --text` builds it again from the shards"
 
 
 def open_text_index(collection: Collection) -> TextIndex | None:

@@ -30,7 +30,7 @@ _FILTERED = 25
 _MEAN_SAMPLE = 2048
 #: Words that stand for a chunk when others like it are looked for.
 _TELLING_WORDS = 24
-NO_TEXT_INDEX = "there is no text index yet: searched by vectors alone; `workbench index --text` builds one"
+NO_TEXT_INDEX = "there is no text index yet: searched by vectors alone; `index --text` builds one"
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,7 @@ class Searcher:
             mode = "dense"
             notes += [part.missing_text for part in self._parts if part.text is None]
         if mode == "lexical" and not self._has_text:
-            raise UsageError("there is no text index", remedy="`workbench index --text` builds one from the chunks")
+            raise UsageError("there is no text index", remedy="`index --text` builds one from the chunks")
         way, words, masks = self._prepared(query, mode)
         if query.where and not any(mask is None or mask.any() for mask in masks):
             notes.append("the filter lets no chunk through")
