@@ -11,9 +11,14 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from workbench.core.errors import UsageError
+
+#: ENABLE_VIRTUAL_TERMINAL_PROCESSING of a Windows console.
+_ESCAPES = 4
+#: Columns that a line of progress may take.
+_WIDTH = 75
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -70,6 +75,22 @@ def add_collection(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def takes_escapes(stream: TextIO) -> bool:
+    """The stream is a terminal that follows escape codes. The classic console of Windows has to be told to."""
+    if not stream.isatty():
+        return False
+    if sys.platform == "win32":
+        import ctypes
+        import msvcrt
+
+        kernel, mode = ctypes.windll.kernel32, ctypes.c_ulong()
+        console = ctypes.c_void_p(msvcrt.get_osfhandle(stream.fileno()))
+        if not kernel.GetConsoleMode(console, ctypes.byref(mode)):
+            return False
+        return bool(mode.value & _ESCAPES or kernel.SetConsoleMode(console, mode.value | _ESCAPES))
+    return os.environ.get("TERM") != "dumb"
+
+
 def print_json(value: object) -> None:
     """Print one JSON object on stdout (numbers that JSON lacks become null)."""
     json.dump(_finite(value), sys.stdout, ensure_ascii=False, indent=2, default=str)
@@ -81,22 +102,25 @@ class Steps:
 
     def __init__(self) -> None:
         self._shown = sys.stderr.isatty()
+        self._wipe = "\x1b[K" if takes_escapes(sys.stderr) else " " * _WIDTH + "\r"
         self._next = 0.0
 
     def __call__(self, what: str, done: int, total: int) -> None:
         if self._shown and time.perf_counter() >= self._next:
             self._next = time.perf_counter() + 0.1
             share = f"{done / total:4.0%} " if total else ""
-            sys.stderr.write(f"\r\x1b[K{share}{what[:70]}")
-            sys.stderr.flush()
+            self._write(f"{share}{what}")
+
+    def _write(self, text: str) -> None:
+        sys.stderr.write(f"\r{self._wipe}{text[:_WIDTH]}")
+        sys.stderr.flush()
 
     def __enter__(self) -> Steps:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._shown and self._next:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            self._write("")
 
 
 def table(rows: Sequence[Sequence[str]], header: Sequence[str] = (), indent: str = "") -> str:

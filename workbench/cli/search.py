@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.cli.common import add_json, print_json, program
+from workbench.cli.common import add_json, print_json, program, takes_escapes
 from workbench.core import paths
 from workbench.core.errors import UsageError
 from workbench.search.service import SearchService
@@ -162,7 +162,7 @@ def _print(args: argparse.Namespace, named: Sequence[tuple[str, str]], answers: 
         else:
             print_json({"queries": [{"id": name, **one} for (name, _), one in zip(named, found, strict=True)]})
         return
-    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    colour = not os.environ.get("NO_COLOR") and takes_escapes(sys.stdout)
     for (name, text), answer in zip(named, answers, strict=True):
         if args.batch is not None:
             print(f"── {name}: {_plain(text)}")
