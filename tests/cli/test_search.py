@@ -134,6 +134,16 @@ def test_judgements_of_another_corpus_are_told(search, tmp_path):
     assert json.loads(out)["recall@100"] == 0 and "must be the doc_id" in err
 
 
+def test_eval_takes_the_collection_with_in_as_other_commands_do(search, place, tmp_path):
+    queries, qrels = tmp_path / "queries.jsonl", tmp_path / "test.tsv"
+    queries.write_text(json.dumps({"_id": "q", "text": making.TEXTS[0]}), encoding="utf-8")
+    qrels.write_text("query-id\tcorpus-id\tscore\nq\td0\t1", encoding="utf-8")
+    words = ["--queries", str(queries), "--qrels", str(qrels), "--model", str(place[1]), "--mode", "lexical"]
+    assert main(["eval", "--in", str(place[0]), *words]) == 0
+    code, _, err = search("--in", str(place[0]), *words, command="eval")
+    assert code == 2 and "the collection was given twice" in err
+
+
 def test_a_comparison_in_words():
     rng = np.random.default_rng(0)
     one = rng.random(80)

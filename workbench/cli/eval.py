@@ -43,7 +43,10 @@ _SURE = 0.05
 
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("eval", help="measure search quality on judged queries", description=DESCRIPTION)
-    parser.add_argument("collection", nargs="?", type=Path, help="the collection; without it the one built last")
+    parser.add_argument("collection", nargs="?", type=Path, help="the same as --in")
+    parser.add_argument(
+        "--in", dest="named", type=Path, metavar="FOLDER", help="the collection; without it the one built last"
+    )
     parser.add_argument("--queries", type=Path, required=True, metavar="FILE", help="queries.jsonl")
     parser.add_argument("--qrels", type=Path, required=True, metavar="FILE", help="qrels/test.tsv")
     parser.add_argument("--mode", choices=MODES, default="", help="how to search (hybrid where there is a text index)")
@@ -102,7 +105,9 @@ def execute(args: argparse.Namespace) -> int:
 
 def _systems(args: argparse.Namespace) -> list[System]:
     """What is scored: the collection, and with --against or --against-mode what it is compared with."""
-    first = System(paths.chosen_collection(args.collection), args.mode, args.model)
+    if args.collection is not None and args.named is not None:
+        raise UsageError("the collection was given twice", remedy="Give it with --in alone")
+    first = System(paths.chosen_collection(args.named or args.collection), args.mode, args.model)
     if args.against is None and not args.against_mode:
         return [first]
     against = paths.chosen_collection(args.against) if args.against is not None else first.collection
