@@ -38,7 +38,7 @@ def test_without_in_the_collection_built_last_is_meant(
     collection: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["info"]) == 2
-    assert "no collection was built here yet" in capsys.readouterr().err
+    assert "there is no collection yet" in capsys.readouterr().err
     paths.remember_collection(collection)
     assert main(["info"]) == 0
     assert str(collection) in capsys.readouterr().out

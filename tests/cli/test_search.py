@@ -157,7 +157,7 @@ def test_delete_asks_first_and_compact_gives_the_space_back(tmp_path, capsys, mo
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "home"))
     path = making.make(tmp_path / "c", making.embedder(making.model(tmp_path / "tiny")))
     assert main(["delete", "--in", str(path)]) == 2
-    assert "it is not said what to delete" in capsys.readouterr().err
+    assert "nothing was named to delete" in capsys.readouterr().err
     assert main(["delete", "--in", str(path), "--doc", "d1"]) == 2
     assert "2 chunks would be deleted" in capsys.readouterr().err
     assert main(["delete", "--in", str(path), "--doc", "d1", "--chunk", "c2", "--yes", "--json"]) == 0

@@ -75,7 +75,7 @@ def test_a_damaged_list_is_no_error(home: Path, tmp_path: Path) -> None:
 
 
 def test_no_collection_is_said_with_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no collection was built here yet"):
+    with pytest.raises(UsageError, match="there is no collection yet"):
         paths.chosen_collection(None)
     with pytest.raises(UsageError, match="there is no such collection"):
         paths.chosen_collection(tmp_path / "nothing")

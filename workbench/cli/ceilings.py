@@ -45,7 +45,7 @@ def execute(args: argparse.Namespace) -> int:
     from workbench.diagnose.trial import Trial, run_trial
 
     if args.seconds <= 0:
-        raise UsageError(f"--seconds {args.seconds:g} is no time", remedy="Give a number above 0")
+        raise UsageError(f"--seconds must be above 0, not {args.seconds:g}")
     keep = None if args.collection is None else chosen_collection(args.collection)
     request = request_of(args)
     found = measure(request, args.seconds, _tell)

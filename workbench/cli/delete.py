@@ -79,7 +79,7 @@ def condition(args: argparse.Namespace) -> str:
     if args.path:
         parts.append(f"path glob {_quoted(args.path)}")
     if not parts:
-        raise UsageError("it is not said what to delete", remedy="Give --where, --doc, --chunk or --path")
+        raise UsageError("nothing was named to delete", remedy="Give --where, --doc, --chunk or --path")
     return " and ".join(parts) if len(parts) > 1 or not args.where else str(args.where)  # a caret shows what was typed
 
 

@@ -24,7 +24,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("export", help="write a collection to one file", description=DESCRIPTION)
     add_collection(parser)
     parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="a .parquet or .npy file")
-    parser.add_argument("--yes", action="store_true", help="replace FILE without asking")
+    parser.add_argument("--yes", action="store_true", help="replace FILE if it exists")
     add_json(parser)
 
 

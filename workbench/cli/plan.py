@@ -41,7 +41,7 @@ def execute(args: argparse.Namespace) -> int:
     from workbench.telemetry.system import cores
 
     if args.seconds <= 0:
-        raise UsageError(f"--seconds {args.seconds:g} is no time", remedy="Give a number above 0")
+        raise UsageError(f"--seconds must be above 0, not {args.seconds:g}")
     for word in args.device_speed:
         parse_speed(word, 1.0)  # complain before anything is measured
     request = request_of(args)

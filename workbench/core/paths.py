@@ -120,7 +120,7 @@ def chosen_collection(given: Path | None, *, whole: bool = True) -> Path:
     if given is None:
         recent = recent_collections()
         if not recent:
-            raise UsageError("no collection was built here yet", remedy="Build one with `run`, or name one with --in")
+            raise UsageError("there is no collection yet", remedy="Build one with `run`, or name one with --in")
         return recent[0]
     if (given / "CURRENT").is_file() or (not whole and (given / "manifests").is_dir()):
         return given

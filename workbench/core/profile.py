@@ -37,7 +37,7 @@ class EncoderSection:
     engine: str = key("torch", "what computes: torch, remote (a server over HTTP), or simulated (keeps time only)")
     model: str = key("default", "default, a Hugging Face model folder, or a hub id such as BAAI/bge-m3")
     revision: str = key("", "commit of a hub model; empty: the newest")
-    device: str = key("auto", "auto, cpu, cuda, cuda:1, mps")
+    device: str = key("auto", "auto, cpu, cuda, cuda:1, mps; several with commas: cuda:0,cuda:1")
     dtype: str = key(
         "auto", "number format of the computation; auto chooses by device, never int8 (BERT's family on a CPU with "
         "AVX-512 VNNI: faster than bf16, cosine to fp32 about 0.9999, odd texts 0.99; queries use it too)",
