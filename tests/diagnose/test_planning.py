@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.core.errors import UsageError
+from workbench.core.profile import MOST_WORKERS
 from workbench.diagnose.ceilings import Ceiling, summed_up, with_pipeline
 from workbench.diagnose.planning import Feed, curve, parse_speed, planned, worker_counts
 
@@ -50,7 +51,8 @@ def test_a_factor_needs_a_base():
         parse_speed("4x", None)
 
 
-@pytest.mark.parametrize(("cores", "counts"), [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8])])
+@pytest.mark.parametrize(("cores", "counts"), [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8]),
+    (128, [1, 2, 4, 8, 16, 32, MOST_WORKERS])])
 def test_counts_worth_measuring(cores, counts):
     assert worker_counts(cores) == counts
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.diagnose.scripted import A, Cost, World, facts, play
 from workbench.core.errors import UsageError
-from workbench.core.profile import Profile
+from workbench.core.profile import MOST_WORKERS, Profile
 from workbench.core.profile_io import apply_overrides
 from workbench.diagnose.limits import Limit, Verdict
 from workbench.diagnose.trial import Outcome
@@ -97,6 +97,18 @@ def test_a_number_format_that_this_machine_lacks_is_passed_over():
     assert tuner.tune().settings["encoder.dtype"] == "bf16"
     assert any("no 8-bit products" in line for line in told)
     assert not any(one.settings.get("encoder.dtype") == "int8" for one in tuner.history)
+
+
+def test_no_more_workers_are_tried_than_a_run_may_have():
+    tried = []
+
+    def hungry(profile, seconds):
+        tried.append(profile.pipeline.workers)
+        return Outcome(float(profile.pipeline.workers), Verdict(Limit.TOKENISE))
+
+    start = apply_overrides(Profile(), [f"pipeline.workers={MOST_WORKERS - 1}"])
+    best = Tuner(start, Space(cores=128), hungry, lambda _: None).tune()
+    assert best.settings == {"pipeline.workers": MOST_WORKERS} and max(tried) == MOST_WORKERS
 
 
 def test_the_best_so_far_survives_ctrl_c():

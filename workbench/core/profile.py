@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+#: Processes that read and tokenise, at most: what is tuned or planned stays below it too.
+MOST_WORKERS = 58
+
 
 def key(default: Any, help: str, **limits: Any) -> Any:
     """A profile key: its default, one sentence for people, and limits (`choices`, `least`, `most`)."""
@@ -88,7 +91,9 @@ class EncoderSection:
 class PipelineSection:
     """Processes and what lies between them."""
 
-    workers: int = key(0, "processes that read and tokenise; 0: physical cores − 1, at least 1", least=0, most=58)
+    workers: int = key(
+        0, "processes that read and tokenise; 0: physical cores − 1, at least 1", least=0, most=MOST_WORKERS
+    )
     slots: int = key(8, "batches that may wait for the encoder", least=1, most=1024)
     vector_slots: int = key(4, "batches of vectors that may wait for the writer", least=1, most=1024)
     batching: str = key(

@@ -8,6 +8,7 @@ from itertools import pairwise
 from math import ceil, inf
 
 from workbench.core.errors import UsageError
+from workbench.core.profile import MOST_WORKERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,12 @@ def planned(feed: Feed, devices: Sequence[tuple[str, float]]) -> list[Planned]:
 
 
 def worker_counts(cores: int) -> list[int]:
-    """Numbers of workers worth measuring: 1, 2, 4 … and all cores."""
+    """Numbers of workers worth measuring: 1, 2, 4 … and all cores, or as many as a run may have."""
+    most = min(max(1, cores), MOST_WORKERS)
     counts = [1]
-    while counts[-1] * 2 < cores:
+    while counts[-1] * 2 < most:
         counts.append(counts[-1] * 2)
-    return sorted({*counts, max(1, cores)})
+    return sorted({*counts, most})
 
 
 def parse_speed(word: str, base: float | None) -> tuple[str, float]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from workbench.core.errors import UsageError
-from workbench.core.profile import Profile
+from workbench.core.profile import MOST_WORKERS, Profile
 from workbench.core.profile_io import apply_overrides, flat
 from workbench.diagnose.limits import Limit, Verdict
 from workbench.diagnose.trial import Outcome
@@ -174,8 +174,8 @@ class Tuner:
     def _by_limit(self, limit: Limit, now: Settings, best: Tried) -> list[tuple[str, Value]]:
         workers = _as_int(now, "pipeline.workers", 0) or 1
         if limit in (Limit.WORKERS, Limit.TOKENISE, Limit.OVERSUBSCRIBED, Limit.READ):
-            around = [workers + 1, workers - 1]
-            return [("pipeline.workers", n) for n in around if 1 <= n <= self.space.cores]
+            around, most = [workers + 1, workers - 1], min(self.space.cores, MOST_WORKERS)
+            return [("pipeline.workers", n) for n in around if 1 <= n <= most]
         if limit is Limit.RING:
             return [(key, min(1024, 4 * _as_int(now, key, 4))) for key in ("pipeline.slots", "pipeline.vector_slots")]
         if limit in (Limit.COMPUTE, Limit.LAUNCH, Limit.PADDING, Limit.MEMORY):

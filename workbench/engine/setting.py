@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from workbench.core.paths import default_collection
-from workbench.core.profile import PipelineSection
+from workbench.core.profile import MOST_WORKERS, PipelineSection
 from workbench.core.profile_io import flat
 from workbench.core.run import RunRequest
 from workbench.core.units import SourceSpec
@@ -87,7 +87,7 @@ def resolve(request: RunRequest) -> Setting:
 def worker_count(section: PipelineSection) -> int:
     """Workers of a run: as the profile says, else physical cores − 1, at least 1."""
     physical = psutil.cpu_count(logical=False) or psutil.cpu_count() or 2
-    return section.workers or max(1, min(physical - 1, 58))
+    return section.workers or max(1, min(physical - 1, MOST_WORKERS))
 
 
 def _shape(
