@@ -3,7 +3,7 @@
 import pytest
 
 from tests.engine.harness import corpus, request
-from workbench.core.errors import UsageError
+from workbench.core.errors import RunFailed, UsageError
 from workbench.diagnose.ceilings import measure, with_pipeline, worker_rates
 from workbench.diagnose.parity import Parity
 from workbench.diagnose.trial import Trial, run_trial
@@ -54,3 +54,23 @@ def test_bf16_is_checked_against_fp32(tmp_path):
     exact = request(tmp_path, source, "encoder.engine=torch", "encoder.device=cpu", "encoder.dtype=fp32")
     assert parity.cosine(exact.profile) == pytest.approx(1.0, abs=1e-5)
     assert parity.cosine(request(tmp_path, source).profile) is None
+
+
+class Counted(Parity):
+    """Counts what is encoded."""
+
+    encoded = 0
+
+    def _encode(self, profile):
+        self.encoded += 1
+        return super()._encode(profile)
+
+
+def test_a_reference_that_cannot_be_had_is_tried_once_and_said(tmp_path):
+    source = corpus(tmp_path / "c.jsonl", 60)
+    parity = Counted(request(tmp_path, source), tmp_path)
+    made = request(tmp_path, source, "encoder.engine=torch", "encoder.device=cuda:7", "encoder.dtype=fp16")
+    for _ in range(2):
+        with pytest.raises(RunFailed, match="no vectors in fp32 to compare with"):
+            parity.cosine(made.profile)
+    assert parity.encoded == 1

@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 
 from tests.diagnose.scripted import A, Cost, World, facts, play
-from workbench.core.errors import UsageError
+from workbench.core.errors import RunFailed, UsageError
 from workbench.core.profile import MOST_WORKERS, Profile
 from workbench.core.profile_io import apply_overrides
 from workbench.diagnose.limits import Limit, Verdict
@@ -97,6 +97,20 @@ def test_a_number_format_that_this_machine_lacks_is_passed_over():
     assert tuner.tune().settings["encoder.dtype"] == "bf16"
     assert any("no 8-bit products" in line for line in told)
     assert not any(one.settings.get("encoder.dtype") == "int8" for one in tuner.history)
+
+
+def test_a_model_without_room_for_fp32_is_tuned_in_all_else():
+    told = []
+
+    def check(profile):
+        raise RunFailed("there are no vectors in fp32 to compare with: out of memory")
+
+    tuner = Tuner(Profile(), Space(CORES, dtypes=("bf16",)), trial(WORLDS["launches"]), check, tell=told.append)
+    launches = tuner.tune()
+    assert launches.rate > tuner.history[0].rate and launches.settings
+    healthy = Tuner(Profile(), Space(CORES, dtypes=("bf16",)), trial(WORLDS["healthy"]), check, tell=told.append)
+    assert healthy.tune().rate > 0 and any("no vectors in fp32" in line for line in told)
+    assert "encoder.dtype" not in healthy.best.settings
 
 
 def test_no_more_workers_are_tried_than_a_run_may_have():

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.core.errors import RunFailed, WorkbenchError
 from workbench.core.profile import Profile
 from workbench.core.run import RunRequest
 from workbench.diagnose import alone, prepared
@@ -32,16 +33,29 @@ class Parity:
         self._folder = folder
         self._setting = resolve(replace(request, into=folder / "c", fresh=False))
         self._batches = ""
+        self._no_reference: WorkbenchError | None = None
         self._vectors: dict[tuple[str, str, str], NDArray[np.float32]] = {}
 
     def cosine(self, profile: Profile) -> float | None:
-        """Mean cosine of the profile's vectors to those of fp32; None where nothing is computed here."""
+        """Mean cosine of the profile's vectors to those of fp32; None where nothing is computed here.
+
+        Raises UsageError when the profile's vectors cannot be had, RunFailed also when there are none in fp32.
+        """
         if profile.encoder.engine != "torch":
             return None
         exact = replace(profile.encoder, engine="torch", dtype="fp32", attention="auto")
-        ours, theirs = self._encode(profile), self._encode(replace(profile, encoder=exact))
+        theirs, ours = self._exact(replace(profile, encoder=exact)), self._encode(profile)
         norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
         return float(np.mean(np.einsum("ij,ij->i", ours, theirs) / np.maximum(norms, 1e-12)))
+
+    def _exact(self, profile: Profile) -> NDArray[np.float32]:
+        """Vectors in fp32; a model that has no room for them is not loaded again for every number format."""
+        if self._no_reference is None:
+            try:
+                return self._encode(profile)
+            except WorkbenchError as error:
+                self._no_reference = error
+        raise RunFailed(f"there are no vectors in fp32 to compare with: {self._no_reference}") from self._no_reference
 
     def _encode(self, profile: Profile) -> NDArray[np.float32]:
         section = profile.encoder

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from workbench.core.errors import UsageError
+from workbench.core.errors import WorkbenchError
 from workbench.core.profile import MOST_WORKERS, Profile
 from workbench.core.profile_io import apply_overrides, flat
 from workbench.diagnose.limits import Limit, Verdict
@@ -148,7 +148,7 @@ class Tuner:
         """(mean cosine to fp32, why these settings are out of the question or "")."""
         try:
             cosine = self.check(profile)
-        except UsageError as error:  # this model or processor does not have it
+        except WorkbenchError as error:  # this model or processor does not have it, or not enough memory for it
             return None, str(error)
         low = cosine is not None and cosine < self.floor
         return cosine, f"cosine to fp32 {cosine:.5f} is below {self.floor:g}" if low else ""
