@@ -9,7 +9,7 @@ from tests.diagnose.scripted import A, Cost, World, facts, play
 from workbench.core.errors import RunFailed, UsageError
 from workbench.core.profile import MOST_WORKERS, Profile
 from workbench.core.profile_io import apply_overrides
-from workbench.diagnose.limits import Limit, Verdict
+from workbench.diagnose.limits import Change, Limit, Verdict
 from workbench.diagnose.trial import Outcome
 from workbench.diagnose.tuning import Space, Tuner, with_settings
 from workbench.diagnose.verdict import diagnose
@@ -123,6 +123,16 @@ def test_no_more_workers_are_tried_than_a_run_may_have():
     start = apply_overrides(Profile(), [f"pipeline.workers={MOST_WORKERS - 1}"])
     best = Tuner(start, Space(cores=128), hungry, lambda _: None).tune()
     assert best.settings == {"pipeline.workers": MOST_WORKERS} and max(tried) == MOST_WORKERS
+
+
+def test_requests_to_a_far_server_are_tuned():
+    def server(profile, seconds):
+        now = profile.encoder.requests
+        change = None if now >= 32 else Change("more", "encoder.requests", 2 * now, now)
+        return Outcome(100.0 * now, Verdict(Limit.REMOTE, change=change))
+
+    best = Tuner(apply_overrides(Profile(), ["encoder.engine=remote"]), Space(CORES), server, lambda _: None).tune()
+    assert best.settings == {"encoder.requests": 32} and best.rate == 3200.0
 
 
 def test_the_best_so_far_survives_ctrl_c():

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from workbench.diagnose.tuning import Space, Tuner
 
 DESCRIPTION = """\
-Finds token budget, workers, number format, threads, ring depth and attention by short trials, each chosen by the
-verdict of the best one so far. Whatever changes numbers is first checked against fp32 (--floor). Ctrl+C ends it with
-the best so far. The result is a profile of your own for --profile. With --set encoder.engine=simulated and a speed, it
-tunes for a device that is not there yet."""
+Finds token budget, workers, number format, threads, ring depth, attention and the requests to a remote end by short
+trials, each chosen by the verdict of the best one so far. Whatever changes numbers is first checked against fp32
+(--floor). Ctrl+C ends it with the best so far. The result is a profile of your own for --profile. With --set
+encoder.engine=simulated and a speed, it tunes for a device that is not there yet."""
 
 
 def add_parser(subparsers: Subparsers) -> None:

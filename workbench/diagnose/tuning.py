@@ -23,6 +23,7 @@ Settings = Mapping[str, Value]
 #: Keys a tuner may set; others belong to the user.
 TUNABLE = frozenset({
     "encoder.token_budget", "encoder.dtype", "encoder.attention", "encoder.threads", "encoder.engine",
+    "encoder.requests",
     "pipeline.workers", "pipeline.slots", "pipeline.vector_slots", "pipeline.batching", "pipeline.batch_rows",
     "source.unit_rows",
 })
