@@ -39,6 +39,15 @@ def test_a_trial_leaves_nothing_behind_and_is_diagnosed(tmp_path):
     assert not (tmp_path / "x").exists()
 
 
+def test_a_trial_sees_what_it_does_also_where_runs_record_nothing(tmp_path):
+    source = corpus(tmp_path / "c.jsonl", 400)
+    made = request(tmp_path, source, "encoder.tokens_per_second=5000", "pipeline.telemetry=none")
+    kept = tmp_path / "kept"
+    outcome = run_trial(Trial(made, 1.0), kept)
+    assert outcome.failure == "" and outcome.tokens_per_second > 0
+    assert not list(kept.glob("runs/*/trace.json")) and list(kept.glob("runs/*/samples.jsonl"))
+
+
 def test_a_trial_that_cannot_run_says_why(tmp_path):
     source = corpus(tmp_path / "c.jsonl", 50)
     outcome = run_trial(Trial(request(tmp_path, source, "encoder.engine=torch", "encoder.device=cuda:7"), 1.0))

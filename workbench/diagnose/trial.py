@@ -10,6 +10,7 @@ from pathlib import Path
 
 from workbench.core.activity import Counter
 from workbench.core.errors import WorkbenchError
+from workbench.core.profile import Profile
 from workbench.core.run import RunRequest
 from workbench.diagnose.limits import Limit, Verdict
 from workbench.diagnose.steady import total
@@ -46,9 +47,7 @@ def run_trial(trial: Trial, keep: Path | None = None) -> Outcome:
     """
     with tempfile.TemporaryDirectory(prefix="workbench-trial-", ignore_cleanup_errors=True) as folder:
         into = Path(folder) / "c" if keep is None else keep
-        profile = trial.request.profile
-        profile = replace(profile, index=replace(profile.index, kind="none"))
-        run = Run(replace(trial.request, profile=profile, into=into, fresh=True))
+        run = Run(replace(trial.request, profile=_measured(trial.request.profile), into=into, fresh=True))
         run.start()
         try:
             _let_run(run, trial.seconds)
@@ -77,6 +76,13 @@ def plain_rate(snapshots: Sequence[Snapshot]) -> float:
         return 0.0
     (begin, before), (end, after) = counts[moving[0]], counts[moving[-1]]
     return (after - before) / ((end - begin) / 1e9)
+
+
+def _measured(profile: Profile) -> Profile:
+    """The profile with what a trial is for: samples, also where runs record none, but no trace and no index."""
+    return replace(
+        profile, index=replace(profile.index, kind="none"), pipeline=replace(profile.pipeline, telemetry="samples")
+    )
 
 
 def _let_run(run: Run, seconds: float) -> None:
