@@ -23,6 +23,14 @@ def test_each_stage_alone(tmp_path):
     assert not list(tmp_path.glob("*.collection"))
 
 
+def test_all_devices_run_at_once(tmp_path):
+    source = corpus(tmp_path / "c.jsonl", 600)
+    two = ["encoder.device=auto,auto", "encoder.tokens_per_second=4000"]
+    stages = {stage.name: stage for stage in measure(request(tmp_path, source, *two), 0.5).stages}
+    assert stages["encoder"].processes == 2 and stages["encoder"].note.startswith("2 × simulated device")
+    assert stages["encoder"].tokens_per_second <= 8200
+
+
 def test_worker_rates_for_several_numbers_and_no_input(tmp_path):
     source = corpus(tmp_path / "c.jsonl", 300)
     rates = worker_rates(request(tmp_path, source), [1, 2], 0.2)

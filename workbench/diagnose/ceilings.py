@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from multiprocessing.connection import Connection
@@ -94,7 +95,8 @@ def _measure(setting: Setting, plan: Plan, folder: Path, seconds: float, tell: T
         tell("encoder replaying prepared batches")
         packing = Packing(setting.request.profile.pipeline.batching, setting.shape.rows)
         replay = Replay(seconds, setting.encoders[0], str(kept), packing, str(setting.into), setting.model.dim)
-        stages.append(_ceiling("encoder", run_jobs([job(alone.encoder_only, replay)])))
+        replays = [replace(replay, encoder=spec) for spec in setting.encoders]  # all devices at once, as in a run
+        stages.append(_ceiling("encoder", run_jobs([job(alone.encoder_only, one) for one in replays])))
         tell("writer fed with ready vectors")
         stages.append(_ceiling("writer", run_jobs([job(alone.writer_only, replay)])))
     finally:
@@ -171,7 +173,9 @@ def _ceiling(name: str, results: Sequence[Done], tokens_per_row: float = 0.0) ->
     whole = sum(tokens(result) for result in results)
     rate = sum(tokens(result) / result.seconds for result in results if result.seconds > 0)
     cpu = sum(result.cpu_seconds for result in results) / whole if whole else 0.0
-    return Ceiling(name, len(results), rate, cpu, results[0].note)
+    notes = Counter(result.note for result in results)
+    note = "; ".join(f"{count} × {text}" if text and count > 1 else text for text, count in notes.items())
+    return Ceiling(name, len(results), rate, cpu, note)
 
 
 Job = tuple[Callable[[Any, Connection], None], Any]
