@@ -20,6 +20,9 @@ from workbench.telemetry.snapshot import (
 
 A = Activity
 
+#: What a second thread adds to its core.
+SIBLING = 0.25
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -46,6 +49,7 @@ class World:
     writer: dict[Activity, Cost] = field(default_factory=lambda: {A.ASSEMBLE: Cost(2e-8), A.COMMIT: Cost(2e-8, 2e-8)})
     workers: int = 2
     cores: int = 8
+    physical: int = 0  # cores that run two threads each; 0: every one of `cores` is whole
     foreign: float = 0.0
     padded: float = 1.02
     batch: int = 8000  # padded tokens
@@ -86,7 +90,23 @@ class World:
         }
 
     def throughput(self) -> float:
-        return min(self.alone().values()) * self.smooth
+        return min(self.settled().alone().values()) * self.smooth
+
+    def settled(self) -> World:
+        """The same world as its clocks show it once threads that share a core slow one another down."""
+        world = self
+        for _ in range(100 if self.physical else 0):
+            busy = world.foreign + min(world.alone().values()) * world.smooth * world.cpu_per_token()
+            stretch = busy / (self.physical + SIBLING * (busy - self.physical)) if busy > self.physical else 1.0
+            world = replace(
+                self, worker=_stretched(self.worker, stretch), encoder=_stretched(self.encoder, stretch),
+                writer=_stretched(self.writer, stretch),
+            )
+        return world
+
+
+def _stretched(costs: dict[Activity, Cost], factor: float) -> dict[Activity, Cost]:
+    return {activity: Cost(factor * cost.cpu, cost.blocked) for activity, cost in costs.items()}
 
 
 def facts(world: World) -> RunFacts:
@@ -97,23 +117,23 @@ def facts(world: World) -> RunFacts:
     }
     settings.update(world.settings)
     return RunFacts(
-        run="r", title="t", collection="c", started=0.0, workbench="0", platform="test", cores_physical=world.cores,
-        cores_logical=world.cores, settings=settings,
+        run="r", title="t", collection="c", started=0.0, workbench="0", platform="test",
+        cores_physical=world.physical or world.cores, cores_logical=world.cores, settings=settings,
         encoder={"engine": world.engine, "device": world.named_device()},
     )
 
 
 def play(world: World, seconds: float = 20.0, interval: float = 0.25, *, ended: bool = True) -> list[Snapshot]:
     """Snapshots of a run of so many seconds; the first second is the start-up."""
-    count = int(seconds / interval) + 1
+    count, world = int(seconds / interval) + 1, world.settled()
     return [_snapshot(world, i * interval, last=ended and i == count - 1) for i in range(count)]
 
 
 def _snapshot(world: World, at: float, *, last: bool) -> Snapshot:
     work = max(0.0, at - 1.0)
-    rate = world.throughput()
-    tokens = rate * work
     bounds = world.alone()
+    rate = min(bounds.values()) * world.smooth
+    tokens = rate * work
     contended = bounds["cpu"] <= min(bounds.values()) * 1.0001
     slow = _slowness(world, rate / world.smooth) if contended else 1.0
     processes = [

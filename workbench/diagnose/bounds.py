@@ -3,8 +3,9 @@
 Operational analysis (Denning & Buzen, "The Operational Analysis of Queueing Network Models", ACM Computing
 Surveys 10(3), 1978): from measured busy time B and completed work C the service demand is D = B / C, and a
 stage with N servers allows at most X ≤ N / D (utilisation law, asymptotic bounds). All stages share the CPU
-cores, so that X ≤ (cores − foreign load) / Σ CPU seconds per token as well. tf.data's and Plumber's pipeline
-analysis (Kuchnik et al., MLSys 2022) use the same bounds for input pipelines.
+cores, so that X ≤ (cores − foreign load) / Σ CPU seconds per token as well (module `cores`: what
+hyperthreads count there). tf.data's and Plumber's pipeline analysis (Kuchnik et al., MLSys 2022) use the same
+bounds for input pipelines.
 
 Wall time of an activity is work + waiting for a core + waiting for a disk. Work on the CPU is measured by the
 CPU clock; what activities that never wait for a disk took longer than their CPU time is waiting for a core,
@@ -16,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from workbench.core.activity import BUSY, Activity, Counter
+from workbench.diagnose.cores import Cores, cores_of
 from workbench.diagnose.evidence import BatchFit, Evidence, StageUse
 
 #: Activities of a worker or writer that need nothing but a core.
@@ -87,14 +89,16 @@ class Model:
         slow: wall time ÷ CPU time of activities that only need a core (1 = nobody waits for a core).
         parent_cpu: CPU seconds per token of the parent (supervisor, sampler, screen).
         fixed: cores that the workbench uses whatever the throughput is (sampling, searches beside the run).
-        spare: cores left to the pipeline.
+        capacity: CPU seconds a second of all cores together, hyperthreads at what they are worth.
+        spare: of these, what is left to the pipeline.
     """
 
     worker: Demand
     encoder: Demand
     writer: Demand
     parent_cpu: float
-    cores: float
+    hardware: Cores
+    capacity: float
     foreign: float
     slow: float
     on_cpu: bool  # the encoder computes on this machine's cores
@@ -103,13 +107,18 @@ class Model:
     fixed: float = 0.0
 
     @property
+    def cores(self) -> float:
+        """Logical cores."""
+        return float(self.hardware.logical)
+
+    @property
     def cpu(self) -> float:
         """CPU seconds per token, all processes of the run."""
         return self.worker.cpu + self.encoder.cpu + self.writer.cpu + self.parent_cpu
 
     @property
     def spare(self) -> float:
-        return max(0.05 * self.cores, self.cores - self.foreign - self.fixed)
+        return max(0.05 * self.cores, self.capacity - self.foreign - self.fixed)
 
     def bounds(self) -> dict[str, float]:
         """Tokens/s that each resource allows."""
@@ -152,12 +161,14 @@ def build(evidence: Evidence, threads: float, device: str) -> Model:
     tokens = max(1, evidence.tokens)
     parent = (evidence.parent_cpu or 0.0) / evidence.seconds if evidence.seconds > 0 else 0.0
     steady = min(parent, _PARENT_CORES)
+    hardware = cores_of(evidence.cores, evidence.cores_physical)
     return Model(
         worker=_warm(_single(evidence.worker, slow, max(1, evidence.worker.tokens), tokens), evidence, slow),
         encoder=_encoder(encoder, slow, width, tokens) if on_cpu else _device(encoder, tokens, asks=asks),
         writer=_single(evidence.writer, slow, tokens, tokens),
         parent_cpu=(parent - steady) * evidence.seconds / tokens,
-        cores=float(evidence.cores),
+        hardware=hardware,
+        capacity=hardware.capacity(evidence.cpu_system or evidence.cpu_own or 0.0),
         foreign=evidence.cpu_foreign,
         fixed=steady + evidence.cpu_beside,
         slow=slow,

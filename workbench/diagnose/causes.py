@@ -159,7 +159,7 @@ def _worker(settings: Settings, evidence: Evidence, model: Model) -> Finding:
         return Finding(Limit.WRITE, "worker:write", Change(text), after)
     more = _enough_workers(model)
     if more > stage.servers:
-        after = replace(model, worker=replace(stage, servers=more))
+        after = replace(model, worker=_staffed(model, more))
         if after.expected() >= WORTH * model.expected():
             return Finding(Limit.WORKERS, weight, _workers(model, more), after)
     limit = Limit.READ if stage.part(Activity.READ) > stage.part(*_TEXT) else Limit.TOKENISE
@@ -172,8 +172,16 @@ def _enough_workers(model: Model) -> int:
     others = min(bounds["encoder"], bounds["writer"], bounds["cpu"], bounds["parent"])
     if others == float("inf"):
         return model.worker.servers
-    wanted = ceil(model.worker.seconds * others * 1.05)
-    return max(1, min(wanted, int(model.cores), _MOST_WORKERS))
+    most = min(int(model.cores), _MOST_WORKERS)
+    return next((count for count in range(1, most) if _staffed(model, count).bound >= 1.05 * others), most)
+
+
+def _staffed(model: Model, count: int) -> Demand:
+    """The workers' stage with `count` of them: where some must share a core, all together do less each."""
+    stage, hardware = model.worker, model.hardware
+    slower = hardware.speed(stage.servers) / hardware.speed(count)
+    parts = {a: (b := stage.blocked.get(a, 0.0)) + slower * (s - b) for a, s in stage.parts.items()}
+    return replace(stage, servers=count, parts=parts)
 
 
 def _workers(model: Model, count: int) -> Change:

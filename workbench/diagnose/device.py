@@ -202,11 +202,11 @@ def _larger_batches(settings: Settings, evidence: Evidence, times: float) -> Cha
 
 
 def _compute(settings: Settings, model: Model) -> Finding:
-    """The device computes all the time; on a CPU there may be cores that nobody uses."""
+    """The device computes all the time; on a CPU there may be cores that nobody uses (a hyperthread is none)."""
     if model.on_cpu:
         threads = int(model.threads)
         free = model.spare - model.cpu * model.expected()
-        more = min(int(model.cores), threads + int(free + 0.3))
+        more = min(model.hardware.physical, threads + int(free + 0.3))
         if more > threads:
             after = _wider(model, more)
             if after.expected() >= WORTH * model.expected():

@@ -97,6 +97,7 @@ class Evidence:
     writer: StageUse
     parent_cpu: float | None
     cores: int
+    cores_physical: int
     cpu_own: float | None
     cpu_system: float | None
     cpu_yielding: float
@@ -145,6 +146,7 @@ def gather(facts: RunFacts, snapshots: Sequence[Snapshot]) -> Evidence:
         writer=writer,
         parent_cpu=stages[3],
         cores=max(1, facts.cores_logical),
+        cores_physical=facts.cores_physical,
         cpu_own=sum(known) / seconds if known and seconds > 0 else None,
         cpu_system=_mean([s.cpu_system for s in snapshots[1:]]),
         cpu_yielding=_mean([s.cpu_yielding for s in snapshots[1:]]) or 0.0,

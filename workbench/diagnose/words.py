@@ -69,7 +69,7 @@ def _stage(name: str, use: StageUse) -> str:
 def _machine(evidence: Evidence, model: Model) -> list[str]:
     if evidence.cpu_own is None:
         return []
-    text = f"CPU: the run uses {evidence.cpu_own:.2f} of {evidence.cores} cores"
+    text = f"CPU: the run uses {evidence.cpu_own:.2f} of {_cores(model)}"
     if evidence.cpu_foreign >= 0.05 * evidence.cores:
         text += f", other programs {evidence.cpu_foreign:.2f}"
     if evidence.cpu_beside >= 0.05 * evidence.cores:
@@ -77,6 +77,12 @@ def _machine(evidence: Evidence, model: Model) -> list[str]:
     if model.slow >= 1.15:
         text += f"; work that needs only a core takes {model.slow:.1f} × its CPU time"
     return [text]
+
+
+def _cores(model: Model) -> str:
+    hardware = model.hardware
+    shared = f" (two threads on each of {hardware.physical})" if hardware.logical == 2 * hardware.physical else ""
+    return f"{hardware.logical} cores{shared}"
 
 
 def _about(finding: Finding, evidence: Evidence, model: Model) -> list[str]:
@@ -142,7 +148,7 @@ def _worker_parts(evidence: Evidence, model: Model) -> str:
     )
     each = rate(1.0 / stage.seconds) if stage.seconds else "n/a"
     free = max(0.0, evidence.cores - (evidence.cpu_system or evidence.cpu_own or 0.0))
-    return f"one worker prepares {each} ({named}); {free:.1f} of {evidence.cores} cores are free"
+    return f"one worker prepares {each} ({named}); {free:.1f} of {_cores(model)} are free"
 
 
 def summary_lines(verdict: Verdict) -> list[str]:
