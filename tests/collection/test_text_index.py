@@ -111,6 +111,38 @@ def test_an_index_that_does_not_cover_every_shard_is_not_used(path, maker):
     assert open_text_index(Collection.open(path)) is None
 
 
+def test_documents_of_shards_that_are_gone_take_no_place_among_the_hits(tmp_path, maker):
+    """The dead score best, and an extended generation keeps them."""
+    texts = ["gull gull gull"] * 30 + ["a line that stays"] + ["one gull and much else besides"] * 10 + ["other"] * 80
+    path = making.make(tmp_path / "gulls", maker, texts, unit_rows=31)
+    build(path)
+    writer = making.open_writer(path, maker)
+    writer.delete({0: range(30)})
+    writer.close()
+    store = Store(path)
+    store.publish(compacted(store, store.load(), lambda *_: None)[0])
+    facts = build(path)
+    assert (facts["documents"], facts["added"]) == (len(texts) + 1, 1)  # the dead are still in it
+    index = opened(path)
+    alive = set(range(1, 11))
+    for k in (1, 5, 10, 50):
+        found = index.search("gull", k)
+        assert len(found.ordinals) == min(k, 10) and set(found.ordinals.tolist()) <= alive
+        assert found.complete == (k >= 10)
+    among = np.ones(len(texts) - 30, np.bool_)
+    among[:6] = False
+    assert set(index.search("gull", 10, among).ordinals.tolist()) == set(range(6, 11))
+
+
+@pytest.mark.parametrize("k", [10**9, 10**30])
+def test_any_k_is_answered(path, k):
+    build(path)
+    every = np.ones(len(TEXTS), np.bool_)
+    for allowed in (None, every):
+        assert set(find(path, "whale", k=k, allowed=allowed)) == {0, 1}
+    assert len(find(path, "the", k=k)) == 6
+
+
 def test_a_damaged_generation_is_noticed_and_never_copied_on(path, maker):
     build(path)
     victim = next((path / "text").rglob("*.idx"))

@@ -58,6 +58,9 @@ def is_current(manifest: Manifest) -> bool:
 class TextIndex:
     """An open generation of the lexical index of one open collection; any thread may search.
 
+    Attributes:
+        rows: in the index; deleted ones, and those of shards that are gone, included.
+
     Raises:
         CollectionDamaged: a file is missing or cut short.
     """
@@ -81,11 +84,9 @@ class TextIndex:
         self._order = np.argsort(numbers)
         self._numbers = numbers[self._order]
         self._starts, self._collection = collection.starts, collection
-
-    @property
-    def rows(self) -> int:
-        """Rows in the index, deleted ones included."""
-        return int(self._searcher.num_docs)
+        covered = set(part.shards)
+        self._held = sum(shard.rows for shard in collection.shards if shard.number in covered)
+        self.rows = int(self._searcher.num_docs)
 
     def words(self, text: str) -> list[str]:
         """The words (stems) a text is searched by."""
@@ -111,18 +112,19 @@ class TextIndex:
                 they had to be looked at anyway; None = k.
         """
         query = self._query(text)
-        if query is None or (allowed is not None and not allowed.any()):
+        ordinals = None if allowed is None else np.flatnonzero(allowed)
+        wanted = self._held if ordinals is None else len(ordinals)
+        if query is None or not wanted:
             return Lexical(np.zeros(0, np.float32), np.zeros(0, np.int64), complete=True)
-        if allowed is None:
-            return self._top(query, None, k)
-        ordinals = np.flatnonzero(allowed)
-        limit = math.ceil(k * _OVERSHOOT * len(allowed) / len(ordinals))
-        if len(ordinals) * _HITS_PER_KEY <= limit:
-            every = self._top(self._among(query, ordinals), allowed, len(ordinals) + 1)
+        k = min(k, self.rows)
+        # Rows that are not allowed, and those of shards that are gone, are among the best too.
+        limit = k if wanted == self.rows else math.ceil(k * _OVERSHOOT * self.rows / wanted)
+        if ordinals is not None and wanted * _HITS_PER_KEY <= limit:
+            every = self._top(self._among(query, ordinals), allowed, wanted + 1)
             return every.cut(k) if enough is None else every
         while True:
             found = self._top(query, allowed, limit)
-            if found.complete or len(found.ordinals) >= (k if enough is None else enough):
+            if found.complete or len(found.ordinals) >= min(k, k if enough is None else enough):
                 return found.cut(k)
             limit *= 4
 
@@ -163,7 +165,8 @@ class TextIndex:
 
     def _top(self, query: Any, allowed: NDArray[np.bool_] | None, limit: int) -> Lexical:
         """The allowed ones among the best `limit` rows."""
-        hits = self._searcher.search(query, max(1, limit), count=False).hits
+        limit = max(1, min(limit, self.rows))  # the engine makes room for `limit` hits before it looks
+        hits = self._searcher.search(query, limit, count=False).hits
         if not hits:
             return Lexical(np.zeros(0, np.float32), np.zeros(0, np.int64), complete=True)
         found, addresses = zip(*hits, strict=True)
@@ -173,7 +176,7 @@ class TextIndex:
         keep = ordinals >= 0
         if allowed is not None:
             keep[keep] = allowed[ordinals[keep]]
-        return Lexical(scores[keep], ordinals[keep], complete=len(hits) < limit)
+        return Lexical(scores[keep], ordinals[keep], complete=len(hits) < limit or limit == self.rows)
 
     def _ordinals(self, keys: Keys) -> NDArray[np.int64]:
         """Ordinals of keys, −1 for rows of shards the collection does not hold (any more)."""
