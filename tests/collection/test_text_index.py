@@ -103,10 +103,36 @@ def test_extending_indexes_only_what_is_new_and_leaves_the_old_generation_alone(
     assert text_build.update(making.open_writer(path, maker))["added"] == 1  # nothing to do: kept as it is
 
 
-def test_an_index_that_does_not_cover_every_shard_is_not_used(path, maker):
+@pytest.mark.parametrize("hits_per_key", [0, 1_000_000])
+def test_an_index_that_does_not_cover_every_shard_finds_what_it_has(path, maker, monkeypatch, hits_per_key):
+    monkeypatch.setattr("workbench.collection.text_index._HITS_PER_KEY", hits_per_key)
+    build(path)
+    assert opened(path).missing == 0
+    writer = making.open_writer(path, maker)
+    new = ["a whale again", "another whale"]
+    making.add_unit(writer, 77, making.table(new, 50), maker.embed(new))
+    writer.delete({3: [1]})
+    writer.close()
+    index = opened(path)
+    assert index.missing == 1  # what can be found
+    assert index.holds(np.arange(len(TEXTS) + 2)).tolist() == [True] * len(TEXTS) + [False] * 2
+    assert set(index.search("whale", 10).ordinals.tolist()) == {0, 1}
+    allowed = np.ones(len(TEXTS) + 2, np.bool_)
+    allowed[0] = False
+    assert index.search("whale", 10, allowed).ordinals.tolist() == [1]
+    allowed[: len(TEXTS)] = False
+    found = index.search("whale", 10, allowed)
+    assert found.complete and not len(found.ordinals)
+    assert index.scores("whale", np.array([1, len(TEXTS)])).tolist() == pytest.approx(
+        [float(index.search("whale", 2).scores[-1]), 0.0])
+    assert text_build.update(making.open_writer(path, maker))["added"] == 2
+
+
+def test_an_index_of_nothing_that_is_left_is_none(path, maker):
     build(path)
     writer = making.open_writer(path, maker)
     making.add_unit(writer, 77, making.table(["new"], 50), maker.embed(["new"]))
+    writer.drop_units([0, 1, 2])
     writer.close()
     assert open_text_index(Collection.open(path)) is None
 

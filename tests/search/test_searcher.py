@@ -140,6 +140,35 @@ def test_without_a_text_index_hybrid_is_dense_and_lexical_explains(tmp_path, mak
         searcher.answer(Query("x", mode="lexical"))
 
 
+def test_while_a_run_adds_chunks_words_still_find_the_others(tmp_path, maker):
+    """A run commits shards that the text index holds only when it has ended."""
+    path = with_text(making.make(tmp_path / "c", maker), maker)
+    writer = making.open_writer(path, maker)
+    making.add_unit(writer, 9, making.table(["zlib in the newest chunk"], 90), maker.embed(["zlib in the newest chunk"]))
+    writer.close()
+    searcher = Searcher([path], threads=1)
+
+    def ask(text, **options):
+        return searcher.answer(Query(text, vector=maker.embed([text])[0].astype(np.float32).tobytes(), **options))
+
+    lexical = ask("zlib", mode="lexical")
+    assert ids(lexical) == ["c1"]
+    hybrid = ask("zlib in the newest chunk", k=11)
+    assert hybrid.mode == "hybrid" and len(hybrid) == 11
+    scores = {hit.chunk_id: hit.lexical for hit in hybrid}
+    assert scores["c1"] > 0 and scores["c2"] == 0 and scores["c90"] is None
+    for answer in (lexical, hybrid, ask("zlib", fusion="reciprocal")):
+        assert [note for note in answer.notes if "the newest chunk is searched by vectors only" in note]
+    assert ask("zlib", mode="dense").notes == ()
+    assert ids(ask("zlib", where="chunk = 'c90'")) == ["c90"]
+    assert ids(ask("zlib", mode="lexical", where="chunk = 'c90'")) == []
+    assert ids(ask("", like="c90", k=1, mode="lexical")) == ["c1"]
+    with_text(path, maker)
+    searcher._refresh()
+    assert set(ids(ask("zlib", mode="lexical"))) == {"c1", "c90"}
+    assert ask("zlib").notes == ()
+
+
 def test_a_lost_text_index_is_one_note(tmp_path, maker):
     path = with_text(making.make(tmp_path / "c", maker), maker)
     next((path / "text").rglob("*.idx")).unlink()

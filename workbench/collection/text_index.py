@@ -37,7 +37,7 @@ Keys = NDArray[np.uint64]
 class Lexical:
     """Rows that a lexical search found, best first: BM25 scores float32 [n] and ordinals int64 [n].
 
-    `complete`: no other row that may be found has any of the words.
+    `complete`: no other row of the index that may be found has any of the words.
     """
 
     scores: NDArray[np.float32]
@@ -60,6 +60,7 @@ class TextIndex:
 
     Attributes:
         rows: in the index; deleted ones, and those of shards that are gone, included.
+        missing: rows of the collection that can be found and are of shards the index does not cover.
 
     Raises:
         CollectionDamaged: a file is missing or cut short.
@@ -84,9 +85,16 @@ class TextIndex:
         self._order = np.argsort(numbers)
         self._numbers = numbers[self._order]
         self._starts, self._collection = collection.starts, collection
-        covered = set(part.shards)
-        self._held = sum(shard.rows for shard in collection.shards if shard.number in covered)
+        covered = np.isin(numbers, part.shards)
+        sizes = np.diff(collection.starts)
+        self._held = int(sizes[covered].sum())
+        self._holds: NDArray[np.bool_] | None = None if covered.all() else np.repeat(covered, sizes)
+        self.missing = sum(s.rows - s.deleted for s, is_in in zip(collection.shards, covered, strict=True) if not is_in)
         self.rows = int(self._searcher.num_docs)
+
+    def holds(self, ordinals: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of some rows are of shards the index covers."""
+        return np.ones(len(ordinals), np.bool_) if self._holds is None else self._holds[ordinals]
 
     def words(self, text: str) -> list[str]:
         """The words (stems) a text is searched by."""
@@ -112,6 +120,8 @@ class TextIndex:
                 they had to be looked at anyway; None = k.
         """
         query = self._query(text)
+        if allowed is not None and self._holds is not None:
+            allowed = allowed & self._holds  # rows that are not there are not waited for
         ordinals = None if allowed is None else np.flatnonzero(allowed)
         wanted = self._held if ordinals is None else len(ordinals)
         if query is None or not wanted:
@@ -192,13 +202,15 @@ REBUILD = "`index --text` builds it again from the shards"
 
 
 def open_text_index(collection: Collection) -> TextIndex | None:
-    """The text index of a collection; None when it has none that can be used and covers every shard.
+    """The text index of a collection; None when it has none that can be used and holds rows of it.
+
+    Rows committed since it was built are not in it (`TextIndex.missing`): a run extends it at its end.
 
     Raises:
         CollectionDamaged: there is one, but a file is missing or cut short.
     """
     part = collection.manifest.derivative(ROLE)
-    if part is None or not usable(part) or not {shard.number for shard in collection.shards} <= set(part.shards):
+    if part is None or not usable(part) or {shard.number for shard in collection.shards}.isdisjoint(part.shards):
         return None
     return TextIndex(collection, part)
 

@@ -47,7 +47,7 @@ class Part:
     """Searches one collection at one moment.
 
     Attributes:
-        notes: what a person should know of it. missing_text: the same, when `text` is None.
+        notes: what a person should know of it. of_text: the same about searching by words, "" = nothing.
     """
 
     def __init__(self, folder: Path, threads: int, without: Mapping[int, str] | None = None) -> None:
@@ -57,11 +57,13 @@ class Part:
         self.filters = Filters(self.collection)
         self.notes = [*self.collection.notes, *self.vectors.notes]
         self.text: TextIndex | None = None
-        self.missing_text = NO_TEXT_INDEX
+        self.of_text = NO_TEXT_INDEX
         try:
             self.text = open_text_index(self.collection)
         except CollectionDamaged as error:
-            self.missing_text = f"{error}; searched by vectors alone meanwhile"
+            self.of_text = f"{error}; searched by vectors alone meanwhile"
+        if self.text is not None:
+            self.of_text = _behind(self.text.missing)
 
     @cached_property
     def alive(self) -> Mask | None:
@@ -165,7 +167,7 @@ class Part:
         cosines = self._cosines(query, ordinals, near, 1.0 if self.collection.manifest.metric == "cosine" else length)
         bm25 = self._bm25(text, ordinals, worded, complete=best.complete)
         fused = fusion.coverage(cosines, float(self._mean @ query), bm25, self.text.information(text))
-        return _best(ordinals, fused, cosines, bm25, k)
+        return _best(ordinals, fused, cosines, np.where(self.text.holds(ordinals), bm25, -np.inf), k)
 
     def _cosines(self, query: Vector, ordinals: Ordinals, known: dict[int, float], scale: float) -> fusion.Scores:
         """Inner products of rows with a query of length 1; known ones are `scale` times that."""
@@ -181,6 +183,14 @@ class Part:
         missing = np.flatnonzero(np.isnan(found))
         found[missing] = self.text.scores(text, ordinals[missing])
         return found
+
+
+def _behind(missing: int) -> str:
+    """The note about chunks the text index does not hold yet."""
+    if not missing:
+        return ""
+    which, them = ("the newest chunk is", "it") if missing == 1 else (f"the newest {missing:,} chunks are", "them")
+    return f"{which} searched by vectors only: the end of the run, or `workbench index --text`, adds {them} to the words"
 
 
 def _best(

@@ -120,9 +120,11 @@ class Searcher:
         mode = query.mode or ("dense" if query.like or (query.vector and not query.text) else "hybrid")
         if mode == "hybrid" and not self._has_text:
             mode = "dense"
-            notes += [part.missing_text for part in self._parts if part.text is None]
-        if mode == "lexical" and not self._has_text:
+            notes += [part.of_text for part in self._parts if part.text is None]
+        elif mode == "lexical" and not self._has_text:
             raise UsageError("there is no text index", remedy="`index --text` builds one from the chunks")
+        elif mode != "dense":
+            notes += [part.of_text for part in self._parts if part.of_text]
         way, words, masks = self._prepared(query, mode)
         if query.where and not any(mask is None or mask.any() for mask in masks):
             notes.append("the filter lets no chunk through")
