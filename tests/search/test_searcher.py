@@ -123,6 +123,25 @@ def test_more_like_this_leaves_the_chunk_itself_out(ask):
         ask(like="nope")
 
 
+def test_like_takes_the_chunk_as_it_is_now(tmp_path, maker):
+    """A chunk whose text was changed is written again under its id, and its old row is deleted."""
+    path = making.make(tmp_path / "c", maker)
+    writer = making.open_writer(path, maker)
+    for unit, text in ((50, "changed once"), (51, making.TEXTS[8])):
+        making.add_unit(writer, unit, making.table([text], 2), maker.embed([text]))
+    writer.delete({0: [2], 3: [0]})
+    writer.close()
+    searcher = Searcher([path])
+    answer = searcher.answer(Query(like="c2", k=1, fold=False))
+    assert ids(answer) == ["c8"]  # of the same text as c2 now
+    writer = making.open_writer(path, maker)
+    writer.delete({4: [0]})
+    writer.close()
+    searcher._refresh()
+    with pytest.raises(UsageError, match="no chunk 'c2'"):
+        searcher.answer(Query(like="c2"))
+
+
 def test_a_threshold_leaves_out_what_scores_less(ask):
     every = ask(making.TEXTS[0], k=10, mode="dense")
     least = every[3].score

@@ -92,9 +92,9 @@ class Part:
         """Where a chunk is; None when it is not here (any more)."""
         column = self.filters.column("chunk_id")
         found = pc.index(column, chunk_id).as_py()
-        if found < 0 or (self.alive is not None and not self.alive[found]):
-            return None
-        return int(found)
+        while found >= 0 and self.alive is not None and not self.alive[found]:
+            found = pc.index(column, chunk_id, start=found + 1).as_py()  # a chunk that was changed is there twice
+        return int(found) if found >= 0 else None
 
     @cached_property
     def columns(self) -> list[str]:
