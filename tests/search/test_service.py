@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from tests.search import making
+from workbench.collection.writer import CollectionWriter
 from workbench.core.errors import RunFailed, UsageError
 from workbench.search.helper import Cancelled
 from workbench.search.service import SearchService
@@ -107,6 +108,24 @@ def test_collections_of_two_models_are_not_searched_as_one(collection, tmp_path)
         SearchService([collection, other])
 
 
+def test_a_collection_replaced_by_one_of_another_model_is_not_compared_with(service, collection, tmp_path):
+    """As `run --fresh` with another model does, also when the search process had to be started again since."""
+    service.search([Query(making.TEXTS[0], k=1)])
+    other = making.embedder(making.model(tmp_path / "other", lower=False))
+    writer = CollectionWriter.open(
+        collection, other.spec.identity, other.spec.dim, "float16", {"source": "new"}, "new", fresh=True)
+    making.add_unit(writer, 0, making.table(making.TEXTS[:3]), other.embed(making.TEXTS[:3]))
+    writer.close()
+    for _ in range(2):
+        with pytest.raises(UsageError, match="was replaced by one of another model. Open it again"):
+            service.search([Query(making.TEXTS[0], k=1)])
+    searcher = psutil.Process(service._searcher.pid)
+    searcher.kill()
+    searcher.wait(10)
+    with pytest.raises(UsageError, match="was replaced by one of another model"):
+        service.search([Query(making.TEXTS[0], k=1)])
+
+
 def test_several_collections_are_searched_as_one(collection, tmp_path, maker, model_folder):
     other = making.make(tmp_path / "b.collection", maker, ["only in the other one", "and this"])
     with SearchService([collection, other], model=str(model_folder)) as service:
@@ -196,7 +215,8 @@ def test_the_processes_leave_when_their_parent_is_killed(collection, model_folde
 
 
 @pytest.mark.parametrize(("module", "spec", "allowed", "forbidden"), [
-    ("searcher", "SearcherSpec(ProcessSpec('searcher', ''), (sys.argv[1],))", "faiss", {"torch", "textual"}),
+    ("searcher", "SearcherSpec(ProcessSpec('searcher', ''), (sys.argv[1],), "
+     "Collection.open(Path(sys.argv[1])).identity)", "faiss", {"torch", "textual"}),
     ("query_encoder", "QueryEncoderSpec(ProcessSpec('query encoder', ''), sys.argv[1], "
      "Collection.open(Path(sys.argv[1])).identity, sys.argv[2])", "torch", {"faiss", "textual"}),
 ])

@@ -190,7 +190,7 @@ def _behind(missing: int) -> str:
     if not missing:
         return ""
     which, them = ("the newest chunk is", "it") if missing == 1 else (f"the newest {missing:,} chunks are", "them")
-    return f"{which} searched by vectors only: the end of the run, or `workbench index --text`, adds {them} to the words"
+    return f"{which} searched by vectors only; the end of the run or `workbench index --text` adds {them} to the words"
 
 
 def _best(

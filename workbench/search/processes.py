@@ -59,10 +59,16 @@ class QueryEncoderSpec:
 
 @dataclass(frozen=True, slots=True)
 class SearcherSpec:
-    """What the searcher is told; picklable. `collections`: their folders."""
+    """What the searcher is told; picklable.
+
+    Attributes:
+        collections: their folders.
+        identity: of all of them, when they were named: the model whose vectors the queries are compared with.
+    """
 
     process: ProcessSpec
     collections: tuple[str, ...]
+    identity: Mapping[str, str]
 
 
 def query_encoder_main(spec: QueryEncoderSpec, pipe: Connection) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 
@@ -28,7 +28,7 @@ Way = Callable[[Part, int, "Mask | None"], "list[Row]"]
 
 def opened(spec: SearcherSpec) -> tuple[wire.Ready, Handler]:
     """Open the collections; what to say, and the handler of requests."""
-    searcher = Searcher([Path(folder) for folder in spec.collections], spec.process.threads)
+    searcher = Searcher([Path(folder) for folder in spec.collections], spec.process.threads, spec.identity)
     gc.freeze()  # what is open stays: the garbage collector need not look through it again and again
     return wire.Ready(0.0, notes=tuple(searcher.notes)), searcher.handle
 
@@ -36,9 +36,18 @@ def opened(spec: SearcherSpec) -> tuple[wire.Ready, Handler]:
 class Searcher:
     """Answers queries to the newest generation of one or several collections."""
 
-    def __init__(self, folders: list[Path], threads: int = 0) -> None:
-        """`threads`: CPU threads of one search; 0 = all."""
+    def __init__(self, folders: list[Path], threads: int = 0, identity: Mapping[str, str] | None = None) -> None:
+        """Open them.
+
+        Args:
+            threads: CPU threads of one search; 0 = all.
+            identity: of the model the queries are embedded with; None = that of the first collection.
+
+        Raises:
+            UsageError: no collection there, or one of another model.
+        """
         self._threads = threads or os.cpu_count() or 1
+        self._identity = identity
         self._stems = Stems(analyser().analyze)
         self._damaged: list[dict[int, str]] = [{} for _ in folders]  # shards that turned out to be unreadable
         self._parts = [self._opened(folder, place) for place, folder in enumerate(folders)]
@@ -87,9 +96,23 @@ class Searcher:
         damaged = self._damaged[place]
         while True:
             try:
-                return Part(folder, self._threads, damaged)
+                part = Part(folder, self._threads, damaged)
             except ShardUnreadable as error:
                 damaged[error.shard] = f"{error.where}: {error.message}"
+                continue
+            self._check_model(part)
+            return part
+
+    def _check_model(self, part: Part) -> None:
+        """Whoever asks embeds with the model the collection had: vectors of another mean something else."""
+        theirs = part.collection.identity
+        if self._identity is None:
+            self._identity = dict(theirs)
+        if dict(theirs) != dict(self._identity):
+            part.collection.close()
+            where = str(part.collection.path)
+            what = "the collection was replaced by one of another model"
+            raise UsageError(what, where=where, remedy="Open it again")
 
     def _leave_out(self, error: ShardUnreadable) -> None:
         """Go on without a shard that cannot be read. Raises the error when nothing would be left."""

@@ -60,7 +60,7 @@ class SearchService:
             ProcessSpec("query encoder", log), str(folders[0]), dict(manifests[0].identity), model, device,
         ), log)
         self._searcher = Helper("searcher", searcher_main, SearcherSpec(
-            ProcessSpec("searcher", log, threads), tuple(map(str, folders)),
+            ProcessSpec("searcher", log, threads), tuple(map(str, folders)), dict(manifests[0].identity),
         ), log)
         self._dim, self._reranker = manifests[0].dim, reranker
         if embed:
