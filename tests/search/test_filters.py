@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from tests.search import making
@@ -58,6 +59,13 @@ def filters(tmp_path_factory, maker):
 ])
 def test_the_rows_a_filter_lets_through(filters, where, expected):
     assert np.flatnonzero(filters.mask(where)).tolist() == [n for n in range(ROWS) if expected(n)]
+
+
+def test_text_columns_have_room_for_more_than_two_gib(filters):
+    """One array of `string` has offsets of 32 bits; joining the shards' columns would overflow."""
+    for name in ("chunk_id", "doc_id", "place", "title", "text", "author", "late"):
+        assert filters.column(name).type == pa.large_string()
+    assert filters.fields.field("author").type == pa.large_string()
 
 
 @pytest.mark.parametrize(("where", "said"), [

@@ -163,7 +163,8 @@ def test_while_a_run_adds_chunks_words_still_find_the_others(tmp_path, maker):
     """A run commits shards that the text index holds only when it has ended."""
     path = with_text(making.make(tmp_path / "c", maker), maker)
     writer = making.open_writer(path, maker)
-    making.add_unit(writer, 9, making.table(["zlib in the newest chunk"], 90), maker.embed(["zlib in the newest chunk"]))
+    new = "zlib in the newest chunk"
+    making.add_unit(writer, 9, making.table([new], 90), maker.embed([new]))
     writer.close()
     searcher = Searcher([path], threads=1)
 
@@ -172,7 +173,7 @@ def test_while_a_run_adds_chunks_words_still_find_the_others(tmp_path, maker):
 
     lexical = ask("zlib", mode="lexical")
     assert ids(lexical) == ["c1"]
-    hybrid = ask("zlib in the newest chunk", k=11)
+    hybrid = ask(new, k=11)
     assert hybrid.mode == "hybrid" and len(hybrid) == 11
     scores = {hit.chunk_id: hit.lexical for hit in hybrid}
     assert scores["c1"] > 0 and scores["c0"] == 0 and scores["c90"] is None

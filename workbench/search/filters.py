@@ -179,7 +179,9 @@ def _kind_of(value: Value) -> str:
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
+    """The type a column is kept as; one array of `string` ends at 2 GiB."""
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.large_string() if pa.types.is_string(plain) else plain
 
 
 def _read(collection: Collection, name: str, kind: pa.DataType) -> Column:
