@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import fnmatch
 import re
 from collections import OrderedDict
 from typing import Any
@@ -98,10 +97,10 @@ class Filters:
             return pc.match_like(column, pattern)
         if field == "path":
             column = pc.replace_substring_regex(column, _POSITION, "")
-        # fnmatch's own translation, without the parts RE2 does not know
-        expression = fnmatch.translate(pattern.replace("\\", "/")).removesuffix(r"\Z").removesuffix(r"\z")
-        expression = re.sub(r"\(\?>(.*?)\)", r"(?:\1)", expression)
-        return pc.match_substring_regex(column, f"^(?:{expression})$")
+        try:
+            return pc.match_substring_regex(column, _expression(pattern))
+        except pa.ArrowInvalid:
+            raise complaint(where, at, f"{pattern!r} is no pattern", "Signs from a to z are [a-z]") from None
 
     def _column(self, field: str, at: int, where: str) -> Column:
         name = field if field in self.fields.names else ALIASES.get(field, field)
@@ -123,6 +122,21 @@ class Filters:
             self._columns.popitem(last=False)
 
 
+def _expression(glob: str) -> str:
+    """A glob as a regular expression of RE2 (`fnmatch` makes use of what only Python's own know)."""
+    pattern, found, at = glob.replace("\\", "/"), "", 0
+    while at < len(pattern):
+        sign, at = pattern[at], at + 1
+        no = pattern.startswith("!", at)
+        end = pattern.find("]", at + no + 1) if sign == "[" else -1  # a ] that is the first sign is one of them
+        if end > 0:
+            signs = re.sub(r"([\[\]^])", r"\\\1", pattern[at + no : end])
+            found, at = f"{found}[{'^' * no}{signs}]", end + 1
+        else:
+            found += {"*": ".*", "?": "."}.get(sign, re.escape(sign))
+    return f"(?s)^(?:{found})$"
+
+
 def _comparable(
     column: Column, value: Value, at: int, where: str, field: str
 ) -> tuple[Column, pa.Scalar]:
@@ -132,18 +146,34 @@ def _comparable(
         if pa.types.is_boolean(kind):
             return column, pa.scalar(value)
     elif isinstance(value, (int, float)):
-        if pa.types.is_integer(kind) and isinstance(value, float):
-            return pc.cast(column, pa.float64()), pa.scalar(value)
-        if pa.types.is_integer(kind):
-            return pc.cast(column, pa.int64(), safe=False), pa.scalar(value, pa.int64())
-        if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-            return pc.cast(column, pa.float64()), pa.scalar(float(value))
+        fitted = _numbers(column, value)
+        if fitted is not None:
+            return fitted
+        if _kind(kind) == "a number":
+            raise complaint(where, at, f"the number is beyond those of {field}", "Compare it with another")
     elif _is_text(kind):
         return column, pa.scalar(value, kind)
     elif pa.types.is_date(kind) or pa.types.is_timestamp(kind):
         return _dates(column, value, at, where)
     example = {"a number": "1900", "true or false": "true", "a date": "'1900-01-31'"}.get(_kind(kind), "'text'")
     raise complaint(where, at, f"{field} is {_kind(kind)}, not {_kind_of(value)}", f"Write: {field} = {example}")
+
+
+def _numbers(column: Column, value: int | float) -> tuple[Column, pa.Scalar] | None:
+    """Numbers and a number in one type, compared exactly; None when the column has no numbers, or none so large."""
+    kind = column.type
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        try:
+            return pc.cast(column, pa.float64()), pa.scalar(float(value))
+        except OverflowError:
+            return None
+    if not pa.types.is_integer(kind):
+        return None
+    wide, low, high = (pa.uint64(), 0, 2**64) if pa.types.is_uint64(kind) else (pa.int64(), -(2**63), 2**63)
+    whole = not isinstance(value, float) or (value.is_integer() and low <= value < high)
+    if not whole:  # numbers too large for float64 are rounded, which moves none of them past this one
+        return pc.cast(column, pa.float64(), safe=False), pa.scalar(value)
+    return (pc.cast(column, wide), pa.scalar(int(value), wide)) if low <= value < high else None
 
 
 def _dates(

@@ -86,6 +86,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _DEEPEST = 50  # parentheses and `not` inside one another
+_LONGEST_NUMBER = 400  # signs; Python itself refuses some thousands
 _SIGNS = {"==": "=", "<>": "!="}
 
 
@@ -230,6 +231,8 @@ class _Parser:
         if token.kind == "text":
             return token.text[1:-1].replace("''", "'")
         if token.kind == "number":
+            if len(token.text) > _LONGEST_NUMBER:
+                raise self._error(token, "a number of so many digits is not taken", "Write it as 1e20")
             return int(token.text) if re.fullmatch(r"[+-]?[0-9]+", token.text) else float(token.text)
         if token.kind == "word" and token.text.lower() in ("true", "false"):
             return token.text.lower() == "true"
