@@ -71,6 +71,8 @@ def test_a_batch_is_answered_in_one_object(search, tmp_path):
 @pytest.mark.parametrize(("words", "said"), [
     ((), "the query is empty"), (("x", "-k", "0"), "is not a whole number"),
     (("x", "--where", "a ="), "  a =\n     ^"),
+    (("x", "--where", "year = 99999999999999999999"), "beyond those of year"),
+    (("x", "--path", "[z-a]*"), "'[z-a]*' is no pattern"), (("x", "--like", "c1"), "a text and a chunk to be like"),
     (("x", "--where", "nope = 1"), "The fields are: chunk_id"), (("x", "--batch", "f"), "a query and --batch"),
 ])
 def test_wrong_use_is_one_clear_complaint(search, words, said):

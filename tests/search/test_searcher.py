@@ -142,6 +142,53 @@ def test_like_takes_the_chunk_as_it_is_now(tmp_path, maker):
         searcher.answer(Query(like="c2"))
 
 
+@pytest.fixture
+def two(tmp_path, maker):
+    """A collection of much about gulls, one of little; only the second has the column `note`."""
+    texts = [f"gull {'gull ' * n}" for n in range(6)] + ["no bird"] * 8
+    first = with_text(making.make(tmp_path / "one", maker, texts, unit_rows=20), maker)
+    writer = making.open_writer(tmp_path / "two", maker)
+    rows = making.table(["one gull far out at sea", "nothing of it"], 90, {"note": ["good", None]})
+    making.add_unit(writer, 0, rows, maker.embed(rows.column("text").to_pylist()))
+    text_build.update(writer)
+    writer.close()
+    return Searcher([first, tmp_path / "two"], threads=1)
+
+
+def test_ranks_are_those_among_the_rows_of_all_collections(two, maker):
+    vector = maker.embed(["gull gull gull"])[0].astype(np.float32).tobytes()
+    answer = two.answer(Query("gull", vector=vector, fusion="reciprocal", k=16, fold=False))
+    assert len(answer) == 16
+    for name in ("dense", "lexical"):
+        scores = [getattr(hit, name) for hit in answer]
+        scores.sort(key=lambda score: -1e9 if score is None else score, reverse=True)
+        places = [scores.index(getattr(hit, name)) for hit in answer]
+        shares = [0 if getattr(hit, name) is None else 1 / (61 + place) for hit, place in zip(answer, places)]
+        totals = shares if name == "dense" else [a + b for a, b in zip(totals, shares)]
+    assert [hit.score for hit in answer] == pytest.approx(totals, rel=0.02)  # ties have one rank here
+    alone = Searcher([two._parts[0].collection.path], threads=1)
+    assert alone.answer(Query("gull", vector=vector, fusion="reciprocal", k=3))[0].chunk_id == "c2"
+
+
+def test_a_column_that_one_collection_has_is_null_in_the_others(two, maker):
+    vector = maker.embed(["gull"])[0].astype(np.float32).tobytes()
+
+    def ask(where):
+        return {hit.chunk_id for hit in two.answer(Query(vector=vector, where=where, k=20, fold=False))}
+
+    assert ask("note = 'good'") == {"c90"}
+    assert ask("year = 1902 or note = 'good'") == {"c2", "c90"}
+    assert ask("note is null") == {*(f"c{n}" for n in range(14)), "c91"}
+    assert ask("note like 'g%' or note glob 'g*'") == {"c90"}
+    with pytest.raises(UsageError, match="no field 'nope'. The fields are: .*year.*note"):
+        ask("nope = 1")
+    writer = making.open_writer(two._parts[0].collection.path, maker)
+    making.add_unit(writer, 5, making.table(["new"], 50, {"late": [7]}), maker.embed(["new"]))
+    writer.close()
+    two._refresh()
+    assert ask("late = 7") == {"c50"} and ask("note = 'good'") == {"c90"}
+
+
 def test_a_threshold_leaves_out_what_scores_less(ask):
     every = ask(making.TEXTS[0], k=10, mode="dense")
     least = every[3].score

@@ -52,6 +52,8 @@ def test_a_vector_can_be_given_instead_of_a_text(service, maker):
 
 
 @pytest.mark.parametrize(("query", "said"), [
+    (Query("x", like="c1"), "a text and a chunk to be like"),
+    (Query(vector=bytes(64), like="c1"), "a vector and a chunk to be like"),
     (Query("  "), "the query is empty"), (Query("x", k=0), "k = 0"), (Query("x", mode="magic"), "no mode 'magic'"),
 ])
 def test_wrong_queries_are_refused(service, query, said):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,10 +33,15 @@ _OPS = {
 
 
 class Filters:
-    """Answers filters about one open collection; keeps columns and answers it has computed."""
+    """Answers filters about one open collection; keeps columns and answers it has computed.
+
+    Attributes:
+        others: those of the collections searched together with it: what only they have is null here.
+    """
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
+        self.others: Sequence[Filters] = ()
         self._schema: pa.Schema | None = None
         self._columns: OrderedDict[str, Column] = OrderedDict()
         self._masks: OrderedDict[str, Mask] = OrderedDict()
@@ -103,11 +109,13 @@ class Filters:
             raise complaint(where, at, f"{pattern!r} is no pattern", "Signs from a to z are [a-z]") from None
 
     def _column(self, field: str, at: int, where: str) -> Column:
-        name = field if field in self.fields.names else ALIASES.get(field, field)
-        if name not in self.fields.names:
-            names = ", ".join(self.fields.names)
-            raise complaint(where, at, f"there is no field {field!r}", f"The fields are: {names}")
-        return self.column(name)
+        for filters in (self, *self.others):
+            name = field if field in filters.fields.names else ALIASES.get(field, field)
+            if name in filters.fields.names:
+                kind = filters.fields.field(name).type
+                return self.column(name) if filters is self else pa.nulls(self._collection.ordinals, kind)
+        names = ", ".join(dict.fromkeys(name for filters in (self, *self.others) for name in filters.fields.names))
+        raise complaint(where, at, f"there is no field {field!r}", f"The fields are: {names}")
 
     def column(self, name: str) -> Column:
         """A column over all ordinals; null where a shard has none."""

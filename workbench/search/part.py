@@ -148,26 +148,36 @@ class Part:
         pairs = zip(found.ordinals.tolist(), found.scores.tolist(), strict=True)
         return [Row(ordinal, score, lexical=score) for ordinal, score in pairs]
 
-    def hybrid(self, text: str, vector: Vector, k: int, allowed: Mask | None, how: str) -> list[Row]:
-        """The k best rows of both searches together, best first."""
+    def candidates(self, text: str, vector: Vector, k: int, allowed: Mask | None) -> list[Row]:
+        """What either search finds for the k best of both: nearest first, then by words. Nothing is fused."""
+        near, worded, _ = self._both(text, vector, k, allowed)
+        found = dict.fromkeys((*near, *worded))
+        return [Row(ordinal, 0.0, near.get(ordinal), worded.get(ordinal)) for ordinal in found]
+
+    def hybrid(self, text: str, vector: Vector, k: int, allowed: Mask | None) -> list[Row]:
+        """The k best rows of both searches together by `fusion.coverage`, best first."""
+        assert self.text is not None
+        near, worded, complete = self._both(text, vector, k, allowed)
+        ordinals = np.array(list(dict.fromkeys((*near, *worded))), np.int64)
+        if not len(ordinals):
+            return []
+        length = max(float(np.linalg.norm(vector)), 1e-12)
+        query = vector / length
+        cosines = self._cosines(query, ordinals, near, 1.0 if self.collection.manifest.metric == "cosine" else length)
+        bm25 = self._bm25(text, ordinals, worded, complete=complete)
+        fused = fusion.coverage(cosines, float(self._mean @ query), bm25, self.text.information(text))
+        return _best(ordinals, fused, cosines, np.where(self.text.holds(ordinals), bm25, -np.inf), k)
+
+    def _both(
+        self, text: str, vector: Vector, k: int, allowed: Mask | None
+    ) -> tuple[dict[int, float], dict[int, float], bool]:
+        """Scores of what each search finds, by ordinal, and whether no other row has any of the words."""
         assert self.text is not None
         pool = max(_POOL, 2 * k)
         near = {row.ordinal: row.score for row in self.dense(vector, pool, allowed, k)}
         words = pool if allowed is None else max(_FILTERED, k)
         best = self.text.search(text, words, allowed, enough=k)
-        worded = dict(zip(best.ordinals.tolist(), best.scores.tolist(), strict=True))
-        ordinals = np.array(list(dict.fromkeys((*near, *worded))), np.int64)
-        if not len(ordinals):
-            return []
-        if how == "reciprocal":
-            rankings = [np.array([found.get(o, -np.inf) for o in ordinals.tolist()]) for found in (near, worded)]
-            return _best(ordinals, fusion.reciprocal(*rankings), rankings[0], rankings[1], k)
-        length = max(float(np.linalg.norm(vector)), 1e-12)
-        query = vector / length
-        cosines = self._cosines(query, ordinals, near, 1.0 if self.collection.manifest.metric == "cosine" else length)
-        bm25 = self._bm25(text, ordinals, worded, complete=best.complete)
-        fused = fusion.coverage(cosines, float(self._mean @ query), bm25, self.text.information(text))
-        return _best(ordinals, fused, cosines, np.where(self.text.holds(ordinals), bm25, -np.inf), k)
+        return near, dict(zip(best.ordinals.tolist(), best.scores.tolist(), strict=True)), best.complete
 
     def _cosines(self, query: Vector, ordinals: Ordinals, known: dict[int, float], scale: float) -> fusion.Scores:
         """Inner products of rows with a query of length 1; known ones are `scale` times that."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
@@ -13,7 +14,7 @@ import numpy as np
 from workbench.collection.reader import ShardUnreadable
 from workbench.collection.text_index import analyser
 from workbench.core.errors import UsageError
-from workbench.search import wire
+from workbench.search import fusion, wire
 from workbench.search.filters import Mask
 from workbench.search.hits import Found, Hits
 from workbench.search.part import Part, Row, Vector
@@ -23,7 +24,19 @@ from workbench.search.values import Answer, Query, SearchInfo, none_scores
 
 #: Rows looked for, for each hit wanted, when chunks of equal content are folded.
 _FOLD = 2
-Way = Callable[[Part, int, "Mask | None"], "list[Row]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a query is answered.
+
+    Attributes:
+        search: rows of one collection, about so many, of those allowed.
+        by_rank: their scores follow from their ranks among the rows of all collections.
+    """
+
+    search: Callable[[Part, int, Mask | None], list[Row]]
+    by_rank: bool = False
 
 
 def opened(spec: SearcherSpec) -> tuple[wire.Ready, Handler]:
@@ -51,6 +64,7 @@ class Searcher:
         self._stems = Stems(analyser().analyze)
         self._damaged: list[dict[int, str]] = [{} for _ in folders]  # shards that turned out to be unreadable
         self._parts = [self._opened(folder, place) for place, folder in enumerate(folders)]
+        self._introduce()
 
     @property
     def notes(self) -> list[str]:
@@ -90,7 +104,13 @@ class Searcher:
     def _open_again(self, place: int) -> None:
         old = self._parts[place].collection
         self._parts[place] = self._opened(old.path, place)
+        self._introduce()
         old.close()
+
+    def _introduce(self) -> None:
+        """Let the parts know of each other's columns."""
+        for part in self._parts:
+            part.filters.others = [other.filters for other in self._parts if other is not part]
 
     def _opened(self, folder: Path, place: int) -> Part:
         damaged = self._damaged[place]
@@ -197,15 +217,27 @@ class Searcher:
         found = [
             Found(place, row)
             for place, (part, mask) in enumerate(zip(self._parts, masks, strict=True))
-            for row in way(part, k, mask)
+            for row in way.search(part, k, mask)
         ]
+        found = _ranked(found) if way.by_rank else found
         found.sort(key=lambda one: -one.row.score)
         return found[:k]
 
 
+def _ranked(found: list[Found]) -> list[Found]:
+    """The same rows in the order of their keys, with scores that follow from their ranks in both searches."""
+    both = ([one.row.dense for one in found], [one.row.lexical for one in found])
+    rankings = [np.array([-np.inf if score is None else score for score in scores]) for scores in both]
+    fused = fusion.reciprocal(*rankings).tolist()
+    rows = [replace(one, row=replace(one.row, score=score)) for one, score in zip(found, fused, strict=True)]
+    return sorted(rows, key=lambda one: one.key)
+
+
 def _way(mode: str, text: str, vector: Vector, query: Query) -> Way:
     if mode == "dense":  # more than the query's k are asked for only to make up for what is folded
-        return lambda part, k, allowed: part.dense(vector, k, allowed, min(k, query.k))
+        return Way(lambda part, k, allowed: part.dense(vector, k, allowed, min(k, query.k)))
     if mode == "lexical":
-        return lambda part, k, allowed: part.lexical(text, k, allowed)
-    return lambda part, k, allowed: part.hybrid(text, vector, k, allowed, query.fusion)
+        return Way(lambda part, k, allowed: part.lexical(text, k, allowed))
+    if query.fusion == "reciprocal":
+        return Way(lambda part, k, allowed: part.candidates(text, vector, k, allowed), by_rank=True)
+    return Way(lambda part, k, allowed: part.hybrid(text, vector, k, allowed))
