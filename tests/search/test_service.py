@@ -119,7 +119,7 @@ def test_a_collection_replaced_by_one_of_another_model_is_not_compared_with(serv
     making.add_unit(writer, 0, making.table(making.TEXTS[:3]), other.embed(making.TEXTS[:3]))
     writer.close()
     for _ in range(2):
-        with pytest.raises(UsageError, match="was replaced by one of another model. Open it again"):
+        with pytest.raises(UsageError, match=r"was replaced by one of another model\. Open it again"):
             service.search([Query(making.TEXTS[0], k=1)])
     searcher = psutil.Process(service._searcher.pid)
     searcher.kill()

@@ -71,6 +71,8 @@ def build(
     added = [place for place, shard in enumerate(collection.shards) if shard.number not in covered]
     documents = _write(collection, folder, added, progress or (lambda what, done, total: None))
     paths = sorted(path for path in folder.iterdir() if not path.name.endswith(".lock"))
+    for path in paths:  # some files tantivy lets nobody else read
+        path.chmod(folder.stat().st_mode & 0o666)
     files = tuple(_flushed(disk, path, f"{name}/{path.name}") for path in paths)
     disk.sync_folder(folder)
     disk.sync_folder(folder.parent)

@@ -8,7 +8,7 @@ generation beside it and adds the new shards. Deleted rows and shards are left o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ import numpy as np
 import tantivy
 from numpy.typing import NDArray
 
-from workbench.collection.manifest import CollectionDamaged, Derived, Manifest
+from workbench.collection import text_copy
+from workbench.collection.manifest import CollectionDamaged, Derived, FileEntry, Manifest
 from workbench.collection.reader import Collection
 from workbench.text.words import spread
 
@@ -63,22 +64,11 @@ class TextIndex:
         missing: rows of the collection that can be found and are of shards the index does not cover.
 
     Raises:
-        CollectionDamaged: a file is missing or cut short.
+        CollectionDamaged: a file is missing, cut short, or may not be read.
     """
 
     def __init__(self, collection: Collection, part: Derived) -> None:
-        for entry in part.files:
-            path = collection.path / entry.name
-            if not path.is_file():
-                gone = path if path.parent.is_dir() else path.parent
-                raise CollectionDamaged("the text index is missing", where=str(gone), remedy=REBUILD)
-            if path.stat().st_size != entry.size:
-                raise CollectionDamaged("the text index is damaged", where=str(path), remedy=REBUILD)
-        try:
-            self._index = open_folder((collection.path / part.files[0].name).parent)
-        except (OSError, ValueError) as error:
-            what = f"the text index is damaged ({error})"
-            raise CollectionDamaged(what, where=str(collection.path), remedy=REBUILD) from error
+        self._index = _opened(collection.path, part.files)
         self._analyser = analyser()
         self._searcher = self._index.searcher()
         numbers = np.array([shard.number for shard in collection.shards], np.int64)
@@ -199,6 +189,30 @@ class TextIndex:
 
 
 REBUILD = "`index --text` builds it again from the shards"
+
+
+def _opened(root: Path, files: Sequence[FileEntry]) -> Any:
+    """The tantivy index of a generation, or of a copy where this user may not write. Raises as `TextIndex`."""
+    for entry in files:
+        path = root / entry.name
+        if not path.is_file():
+            gone = path if path.parent.is_dir() else path.parent
+            raise CollectionDamaged("the text index is missing", where=str(gone), remedy=REBUILD)
+        if path.stat().st_size != entry.size:
+            raise CollectionDamaged("the text index is damaged", where=str(path), remedy=REBUILD)
+    try:
+        try:
+            return open_folder((root / files[0].name).parent)
+        except (OSError, ValueError):
+            if text_copy.refusal(root, files) is None:
+                raise
+        return open_folder(text_copy.copied(root, files))
+    except OSError as error:
+        what, where = f"the text index cannot be opened ({error.strerror or error})", error.filename or root
+        remedy = "See to its permissions; `index --text --anew` builds one that others may read"
+        raise CollectionDamaged(what, where=str(where), remedy=remedy) from error
+    except ValueError as error:
+        raise CollectionDamaged(f"the text index is damaged ({error})", where=str(root), remedy=REBUILD) from error
 
 
 def open_text_index(collection: Collection) -> TextIndex | None:

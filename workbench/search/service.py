@@ -114,9 +114,9 @@ class SearchService:
     def _check(self, query: Query) -> None:
         if not query.text.strip() and not query.vector and not query.like:
             raise UsageError("the query is empty", remedy="Say what to find")
-        given = [what for what in ("text", "vector") if getattr(query, what)] if query.like else []
-        if given and not (given == ["text"] and query.rerank):  # the cross-encoder reads the text
-            raise UsageError(f"a {given[0]} and a chunk to be like were given", remedy="Give one of them")
+        other = "vector" if query.vector else "text" if query.text.strip() and not query.rerank else ""
+        if query.like and other:  # a cross-encoder reads the text
+            raise UsageError(f"a {other} and a chunk to be like were given", remedy="Give one of them")
         if query.k < 1:
             raise UsageError(f"k = {query.k} asks for no hits", remedy="Give 1 or more")
         for what, value, known in (("mode", query.mode, MODES), ("fusion", query.fusion, FUSIONS)):
