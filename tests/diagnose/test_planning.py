@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from workbench.core.errors import UsageError
 from workbench.core.profile import MOST_WORKERS
 from workbench.diagnose.ceilings import Ceiling, summed_up, with_pipeline
-from workbench.diagnose.planning import Feed, curve, parse_speed, planned, worker_counts
+from workbench.diagnose.planning import Feed, curve, feed_of, parse_speed, planned, worker_counts
 
 FEED = Feed(((1, 1000.0), (2, 1900.0), (4, 3000.0)), worker_cpu=1e-3, other_cpu=1e-4, cores=4)
 
@@ -31,6 +31,26 @@ def test_the_answer_is_the_fewest_that_suffice(device):
 def test_shared_cores_bound_the_feed():
     crowded = Feed(((1, 1000.0), (4, 4000.0)), worker_cpu=1e-3, other_cpu=1e-3, cores=4)
     assert crowded.most == pytest.approx(2000.0)
+
+
+def feed(threads, cores=4, encoders=1):
+    rates = [Ceiling("workers", n, 1000.0 * n, 1e-3) for n in (1, 2, 4)]
+    stages = [
+        Ceiling("workers", 1, 1000.0, 1e-3), Ceiling("encoder", encoders, 500.0, 2e-3, "", threads),
+        Ceiling("writer", 1, 9000.0, 1e-4), Ceiling("CPU cores", cores, 900.0, 3e-3),
+    ]
+    return feed_of(stages, rates, cores)
+
+
+def test_what_feeds_a_device_takes_of_the_cores_and_at_most_one_each():
+    assert feed(threads=0, cores=2).shared == pytest.approx(max(2 / 3.1e-3, 1 / 1.1e-3))
+    assert feed(threads=0, cores=1).shared == pytest.approx(1 / 3.1e-3)
+    assert feed(threads=0, encoders=2).most == pytest.approx(2 / 1.1e-3)
+    assert feed(threads=0, encoders=2).workers_for(1900.0) is None
+
+
+def test_an_encoder_on_these_cores_is_no_measure_of_what_feeds_a_device():
+    assert feed(threads=4).most == pytest.approx(4 / 1.1e-3)
 
 
 @pytest.mark.parametrize(("word", "expected"), [

@@ -37,7 +37,7 @@ def execute(args: argparse.Namespace) -> int:
     """Exit code 0, 2 for wrong input, 1 when a measurement failed."""
     from workbench.core.errors import UsageError
     from workbench.diagnose.ceilings import measure, worker_rates
-    from workbench.diagnose.planning import Feed, curve, parse_speed, planned, worker_counts
+    from workbench.diagnose.planning import curve, feed_of, parse_speed, planned, worker_counts
     from workbench.telemetry.system import cores
 
     if args.seconds <= 0:
@@ -46,13 +46,11 @@ def execute(args: argparse.Namespace) -> int:
         parse_speed(word, 1.0)  # complain before anything is measured
     request = request_of(args)
     _, logical = cores()
-    stages = {stage.name: stage for stage in measure(request, args.seconds, _tell).stages}
+    stages = measure(request, args.seconds, _tell).stages
     rates = worker_rates(request, worker_counts(logical), args.seconds, _tell)
-    device = stages["encoder"].tokens_per_second
-    feed = Feed(
-        tuple((rate.processes, rate.tokens_per_second) for rate in rates), rates[0].cpu_per_token,
-        stages["writer"].cpu_per_token, logical,
-    )
+    encoder = next(stage for stage in stages if stage.name == "encoder")
+    device = encoder.tokens_per_second
+    feed = feed_of(stages, rates, logical)
     rows = planned(feed, [parse_speed(word, device) for word in args.device_speed])
     if args.json:
         print_json({
@@ -60,7 +58,7 @@ def execute(args: argparse.Namespace) -> int:
             "devices": [asdict(row) for row in rows],
         })
         return 0
-    print(f"the device there is: {device:,.0f} tokens/s ({stages['encoder'].note})\n\n{curve(feed)}\n")
+    print(f"the device there is: {device:,.0f} tokens/s ({encoder.note})\n\n{curve(feed)}\n")
     cells = [
         (
             row.label, f"{row.device:,.0f}",

@@ -55,7 +55,10 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a process did: tokens and rows in so many seconds of wall and CPU time."""
+    """What a process did: tokens and rows in so many seconds of wall and CPU time.
+
+    `threads`: of an encoder that computes on the CPU, else 0.
+    """
 
     tokens: int
     rows: int
@@ -63,6 +66,7 @@ class Done:
     seconds: float
     cpu_seconds: float
     note: str = ""
+    threads: int = 0
 
 
 def read_only(share: Share, pipe: Connection) -> None:
@@ -164,7 +168,8 @@ def encoder_only(replay: Replay, pipe: Connection) -> None:
             done, pending = flight.popleft()
             pending.vectors()  # type: ignore[attr-defined]
             tokens, rows = tokens + len(done.ids), rows + len(done.lengths)
-    pipe.send(Done(tokens, rows, 0, perf_counter() - began, process_time() - cpu, f"{info.device_name}, {info.dtype}"))
+    seconds, cpu_seconds = perf_counter() - began, process_time() - cpu
+    pipe.send(Done(tokens, rows, 0, seconds, cpu_seconds, f"{info.device_name}, {info.dtype}", info.threads))
     encoder.close()
 
 

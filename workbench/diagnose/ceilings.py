@@ -33,13 +33,17 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """A stage alone: tokens/s of all its processes, CPU seconds per token."""
+    """A stage alone: tokens/s of all its processes, CPU seconds per token.
+
+    `threads`: that compute the model on the CPU; 0 where a device does, or another stage is meant.
+    """
 
     name: str
     processes: int
     tokens_per_second: float
     cpu_per_token: float
     note: str = ""
+    threads: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +179,7 @@ def _ceiling(name: str, results: Sequence[Done], tokens_per_row: float = 0.0) ->
     cpu = sum(result.cpu_seconds for result in results) / whole if whole else 0.0
     notes = Counter(result.note for result in results)
     note = "; ".join(f"{count} × {text}" if text and count > 1 else text for text, count in notes.items())
-    return Ceiling(name, len(results), rate, cpu, note)
+    return Ceiling(name, len(results), rate, cpu, note, sum(result.threads for result in results))
 
 
 Job = tuple[Callable[[Any, Connection], None], Any]

@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, inf
+from typing import TYPE_CHECKING
 
 from workbench.core.errors import UsageError
 from workbench.core.profile import MOST_WORKERS
+
+if TYPE_CHECKING:
+    from workbench.diagnose.ceilings import Ceiling
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,20 +21,35 @@ class Feed:
 
     Attributes:
         rates: (workers, tokens/s) as measured, workers rising.
-        worker_cpu, other_cpu: CPU seconds per token of a worker; of writer and supervisor.
+        worker_cpu, other_cpu: CPU seconds per token of a worker; of the writer.
         cores: logical cores.
+        feeder_cpu: CPU seconds per token of the processes that feed the devices; 0 where the encoder computes on
+            these cores itself: what a device would want of them is not known then.
+        feeders: such processes. Each feeds, and waits for its device, on one core.
     """
 
     rates: tuple[tuple[int, float], ...]
     worker_cpu: float
     other_cpu: float
     cores: int
+    feeder_cpu: float = 0.0
+    feeders: int = 0
 
     def fed_by(self, workers: int) -> float:
-        """Tokens/s that so many workers prepare while the writer runs too; between measurements linear."""
-        measured = _between(self.rates, workers)
-        shared = self.cores / (self.worker_cpu + self.other_cpu) if self.worker_cpu > 0 else inf
-        return min(measured, shared)
+        """Tokens/s that so many workers prepare while all other processes run too; between measurements linear."""
+        return min(_between(self.rates, workers), self.shared)
+
+    @property
+    def shared(self) -> float:
+        """Tokens/s that the cores allow all processes together.
+
+        A feeder takes `feeder_cpu` of every token until its core is full: waiting for a card may cost a whole core
+        at any speed, and what it costs at twice the speed is not twice that.
+        """
+        rest = self.worker_cpu + self.other_cpu
+        if rest <= 0:
+            return inf
+        return max(self.cores / (rest + self.feeder_cpu), (self.cores - self.feeders) / rest)
 
     @property
     def most(self) -> float:
@@ -53,6 +72,18 @@ class Planned:
     device: float
     workers: int | None
     reached: float
+
+
+def feed_of(stages: Sequence[Ceiling], rates: Sequence[Ceiling], cores: int) -> Feed:
+    """What this machine feeds, from its stages alone and from workers alone, their number rising."""
+    named = {stage.name: stage for stage in stages}
+    encoder = named["encoder"]
+    feeds = encoder.threads == 0
+    return Feed(
+        tuple((rate.processes, rate.tokens_per_second) for rate in rates), rates[0].cpu_per_token,
+        named["writer"].cpu_per_token, cores,
+        encoder.cpu_per_token if feeds else 0.0, encoder.processes if feeds else 0,
+    )
 
 
 def planned(feed: Feed, devices: Sequence[tuple[str, float]]) -> list[Planned]:
