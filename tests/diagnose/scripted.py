@@ -62,6 +62,7 @@ class World:
     engine: str = "simulated"
     device: str = ""  # as the encoder names it; empty: follows from the engine
     gpu: GpuReading | None = None
+    beside: tuple[GpuReading, ...] = ()  # other cards of the machine
     settings: dict[str, str | int | float | bool] = field(default_factory=dict)
 
     def forward(self) -> Cost:
@@ -144,7 +145,7 @@ def _snapshot(world: World, at: float, *, last: bool) -> Snapshot:
     return Snapshot(
         time_ns=int(at * 1e9), wall=at, processes=tuple(processes), batches=RingReading(8, fill, 8 - fill),
         vectors=RingReading(4, 0, 4), cpu_percent=(), cpu_system=min(world.cores, own + world.foreign),
-        memory_used=None, memory_total=None, gpus=() if world.gpu is None else (world.gpu,),
+        memory_used=None, memory_total=None, gpus=(() if world.gpu is None else (world.gpu,)) + world.beside,
         progress=Progress(
             "ended" if last else "running" if work else "starting", 100, 0, 0, None, int(tokens / 100), int(tokens),
             0, 0, 0,

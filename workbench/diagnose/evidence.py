@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from workbench.core.activity import BUSY, Activity, Counter
+from workbench.diagnose.card import CardUse, card_use
 from workbench.diagnose.steady import count
-from workbench.telemetry.snapshot import ForeignReading, GpuReading, ProcessReading, RunFacts, Snapshot
+from workbench.telemetry.snapshot import ForeignReading, ProcessReading, RunFacts, Snapshot
 
 Seconds = tuple[float, ...]
 
@@ -65,22 +66,6 @@ class BatchFit:
     def launch_share(self) -> float:
         whole = self.launch + self.per_token * self.mean
         return self.launch / whole if whole > 0 else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class CardUse:
-    """A card over a window: means; None where the driver did not tell."""
-
-    name: str
-    utilisation: float | None
-    power: float | None
-    power_limit: float | None
-    clock: float | None
-    clock_max: float | None
-    memory_share: float | None
-    temperature: float | None
-    throttle: tuple[tuple[str, float], ...]  # reason → share of the readings
-    pcie: float | None  # bytes/s to the card
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +141,7 @@ def gather(facts: RunFacts, snapshots: Sequence[Snapshot]) -> Evidence:
         budget=max((count(p, Counter.BUDGET) for p in last.processes if p.stage == "encoder"), default=0),
         budget_cuts=sum(count(p, Counter.BUDGET_CUTS) for p in last.processes if p.stage == "encoder"),
         fit=fit_batches(encoder.counts),
-        card=_card(facts, snapshots),
+        card=card_use(facts, snapshots),
         foreign=next((s.foreign for s in reversed(snapshots) if s.foreign), ()),
         lone_seconds=max((count(p, Counter.LONE_US) for p in last.processes), default=0) / 1e6,
     )
@@ -277,34 +262,3 @@ def _added(rows: Sequence[Sequence[int]], length: int) -> tuple[int, ...]:
 def _mean(values: Sequence[float | int | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
-
-
-def _card(facts: RunFacts, snapshots: Sequence[Snapshot]) -> CardUse | None:
-    """The card the encoder computes on (a simulated device stands for card 0); None without one."""
-    device = str(facts.encoder.get("device", ""))
-    simulated = str(facts.encoder.get("engine", facts.settings.get("encoder.engine", ""))) == "simulated"
-    if not device.startswith("cuda") and not simulated:
-        return None
-    number = int(device.partition(":")[2] or 0) if device.startswith("cuda") else 0
-    readings = [card for s in snapshots for card in s.gpus if card.index == number]
-    return _card_use(readings) if readings else None
-
-
-def _card_use(readings: Sequence[GpuReading]) -> CardUse:
-    def mean(name: str) -> float | None:
-        return _mean([getattr(reading, name) for reading in readings])
-
-    used, whole = mean("memory_used"), mean("memory_total")
-    reasons = [reason for reading in readings for reason in reading.throttle or ()]
-    return CardUse(
-        name=readings[-1].name,
-        utilisation=mean("utilisation"),
-        power=mean("power"),
-        power_limit=mean("power_limit"),
-        clock=mean("sm_clock"),
-        clock_max=mean("sm_clock_max"),
-        memory_share=used / whole if used is not None and whole else None,
-        temperature=mean("temperature"),
-        throttle=tuple((name, reasons.count(name) / len(readings)) for name in dict.fromkeys(reasons)),
-        pcie=mean("pcie_rx"),
-    )

@@ -152,7 +152,7 @@ def _binds(model: Model) -> str:
 def _utilisation(facts: RunFacts, evidence: Evidence) -> Utilisation:
     card = evidence.card
     flops = evidence.encoder.counts[Counter.FLOPS] * 1e6
-    rate = facts.matrix_flops
+    rate = (facts.matrix_flops or 0.0) * facts.devices
     return Utilisation(
         kernels=card.utilisation / 100.0 if card is not None and card.utilisation is not None else None,
         mfu=flops / evidence.seconds / rate if rate and flops and evidence.seconds else None,

@@ -86,7 +86,8 @@ def _card_lines(facts: RunFacts, snapshots: Sequence[Snapshot], index: int, name
 def _mfu(facts: RunFacts, snapshots: Sequence[Snapshot]) -> tuple[Series, ...]:
     if not facts.matrix_flops:
         return ()
-    points = _differences(snapshots, lambda s: total(s, "encoder", Counter.FLOPS) * 1e8 / (facts.matrix_flops or 1.0))
+    rate = facts.matrix_flops * facts.devices
+    points = _differences(snapshots, lambda s: total(s, "encoder", Counter.FLOPS) * 1e8 / rate)
     return (Series("MFU", points),)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from workbench.core.errors import UsageError
 from workbench.telemetry.snapshot import GpuReading
 
-_FIELDS = frozenset(field.name for field in fields(GpuReading)) - {"index"}
+_FIELDS = frozenset(field.name for field in fields(GpuReading)) - {"index", "scripted"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def card(index: int = 0, name: str = "Fake card", **known: Any) -> GpuReading:
     """A reading in which everything not named is None."""
     values: dict[str, Any] = dict.fromkeys(_FIELDS)
     values.update(known, name=name)
-    return GpuReading(index=index, **values)
+    return GpuReading(index=index, scripted=True, **values)
 
 
 def _step(step: Mapping[str, Any]) -> Step:

@@ -43,7 +43,10 @@ class ProcessReading:
 
 @dataclass(frozen=True, slots=True)
 class GpuReading:
-    """One card, as NVML tells it. Percent 0–100, bytes, watts, MHz, °C, bytes/s."""
+    """One card, as NVML tells it. Percent 0–100, bytes, watts, MHz, °C, bytes/s.
+
+    `scripted`: a script stands for the driver; there is no such card.
+    """
 
     index: int
     name: str
@@ -58,6 +61,7 @@ class GpuReading:
     throttle: tuple[str, ...] | None  # clock-event reasons now active: "power cap", "thermal" …
     pcie_rx: int | None
     pcie_tx: int | None
+    scripted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,3 +153,11 @@ class RunFacts:
     flops_per_token: tuple[float, float] = (0.0, 0.0)
     matrix_flops: float | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def devices(self) -> int:
+        """Devices that compute, at least 1. Encoders that share one (`auto,auto`) count once."""
+        names = [name.strip() for name in str(self.settings.get("encoder.device", "")).split(",") if name.strip()]
+        became = str(self.encoder.get("device", ""))
+        first = "cuda:0" if became.startswith("cuda") else became  # what `auto` chooses
+        return max(1, len({{"auto": first, "cuda": "cuda:0"}.get(name, name) for name in names}))

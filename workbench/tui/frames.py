@@ -227,11 +227,11 @@ def _rate(before: Snapshot | None, now: Snapshot, stage: str, counter: Counter) 
 
 
 def _mfu(facts: RunFacts | None, before: Snapshot | None, now: Snapshot) -> float | None:
-    """Model FLOP utilisation: operations the model needed per second ÷ the device's measured matrix rate."""
+    """Model FLOP utilisation: operations the model needed per second ÷ the devices' measured matrix rate."""
     operations = _rate(before, now, "encoder", Counter.FLOPS)
     if facts is None or not facts.matrix_flops or operations is None:
         return None
-    return operations * 1e6 / facts.matrix_flops
+    return operations * 1e6 / (facts.matrix_flops * facts.devices)
 
 
 def _padding(now: Snapshot) -> float | None:

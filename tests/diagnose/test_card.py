@@ -1,0 +1,85 @@
+"""Which card is looked at on machines with several, and how well it is used."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.diagnose.scripted import A, Cost, World, facts, play
+from workbench.core.activity import Counter
+from workbench.diagnose.card import card_use
+from workbench.diagnose.verdict import diagnose
+from workbench.report.series import time_lines
+from workbench.telemetry.fake_nvml import card
+from workbench.telemetry.snapshot import GpuReading
+from workbench.tui.frames import build
+
+
+def real(index: int, name: str, utilisation: float) -> GpuReading:
+    return replace(card(index, name, utilisation=utilisation), scripted=False)
+
+
+def seen(device: str, name: str, *cards: GpuReading) -> float | None:
+    """Utilisation of the card that is taken for the encoder's."""
+    world = World(engine="torch", device=device, gpu=cards[0], beside=cards[1:])
+    known = facts(world)
+    known = replace(known, encoder={**known.encoder, "device_name": name})
+    use = card_use(known, play(world))
+    return None if use is None else use.utilisation
+
+
+SMALL, LARGE, LARGER = real(0, "small", 1.0), real(1, "large", 50.0), real(2, "large", 99.0)
+
+
+@pytest.mark.parametrize(("device", "name", "found"), [
+    ("cuda:0", "large", 50.0),  # CUDA counts the fastest first
+    ("cuda:2", "small", 1.0),
+    ("cuda:2", "large", 99.0),
+    ("cuda:1", "", 50.0),  # recordings that name no card
+    ("cuda", "small", 1.0),
+    ("cuda:1", "renamed by the driver", 50.0),
+    ("cuda:7", "", None),
+    ("cpu", "small", None),
+    ("mps", "large", None),
+])
+def test_a_card_is_known_by_its_name_then_by_its_number(device, name, found):
+    assert seen(device, name, SMALL, LARGE, LARGER) == found
+
+
+def test_a_real_card_that_idles_beside_a_simulated_run_is_not_its_card():
+    hot = real(0, "real", 0.0)
+    hot = replace(hot, throttle=("thermal",), sm_clock=300, sm_clock_max=1900)
+    found = diagnose(facts(World(gpu=hot)), play(World(gpu=hot)))
+    assert found.healthy and found.utilisation.kernels is None
+    told = World(gpu=hot, beside=(card(1, utilisation=40.0),))
+    assert diagnose(facts(told), play(told)).utilisation.kernels == pytest.approx(0.4)
+
+
+RATE = 2e12
+
+
+def used(devices: str, encoders: int = 2) -> tuple[float | None, float | None, float | None]:
+    """MFU as verdict, screen and report tell it, when each encoder does half of RATE."""
+    world = World(engine="torch", device="cuda:0", encoder={A.FORWARD: Cost(0.0, 1e-6)},
+                  settings={"encoder.device": devices})
+    shots = []
+    for shot in play(world, ended=False):
+        counting = next(p for p in shot.processes if p.stage == "encoder")
+        counters = list(counting.counters)
+        counters[Counter.FLOPS] = int(RATE / 2 * shot.wall / 1e6)
+        own = [replace(counting, index=i, counters=tuple(counters)) for i in range(encoders)]
+        others = [p for p in shot.processes if p.stage != "encoder"]
+        shots.append(replace(shot, processes=(*others, *own), gpus=(card(utilisation=90.0),)))
+    known = replace(facts(world), matrix_flops=RATE)
+    drawn = next(s for line in time_lines(known, shots) for s in line.series if s.name == "MFU")
+    top = drawn.points[-1][1]
+    return diagnose(known, shots).utilisation.mfu, build(known, shots).mfu, None if top is None else top / 100.0
+
+
+@pytest.mark.parametrize(("devices", "encoders", "share"), [
+    ("cuda:0,cuda:1", 2, 0.5),
+    ("auto, cuda:1", 2, 0.5),
+    ("cuda,auto", 2, 1.0),  # both on one card
+    ("auto", 1, 0.5),
+])
+def test_operations_are_measured_against_all_cards_that_do_them(devices, encoders, share):
+    assert used(devices, encoders) == pytest.approx((share, share, share), rel=0.02)
