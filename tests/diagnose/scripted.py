@@ -53,6 +53,7 @@ class World:
     foreign: float = 0.0
     padded: float = 1.02
     batch: int = 8000  # padded tokens
+    row: float = 100.0  # tokens
     launch: float = 0.0  # seconds per batch, part of FORWARD
     smooth: float = 1.0  # what small rings leave of the throughput
     threads: int = 0
@@ -114,7 +115,7 @@ def facts(world: World) -> RunFacts:
     settings: dict[str, str | int | float | bool] = {
         "encoder.engine": world.engine, "encoder.token_budget": world.budget, "pipeline.workers": world.workers,
         "pipeline.slots": 8, "pipeline.vector_slots": 4, "pipeline.batching": "tokens",
-        "source.unit_rows": 8192, "encoder.threads": world.threads, "index.kind": "auto",
+        "source.unit_rows": 4000, "encoder.threads": world.threads, "encoder.dim": 384, "index.kind": "auto",
     }
     settings.update(world.settings)
     return RunFacts(
@@ -147,8 +148,8 @@ def _snapshot(world: World, at: float, *, last: bool) -> Snapshot:
         vectors=RingReading(4, 0, 4), cpu_percent=(), cpu_system=min(world.cores, own + world.foreign),
         memory_used=None, memory_total=None, gpus=(() if world.gpu is None else (world.gpu,)) + world.beside,
         progress=Progress(
-            "ended" if last else "running" if work else "starting", 100, 0, 0, None, int(tokens / 100), int(tokens),
-            0, 0, 0,
+            "ended" if last else "running" if work else "starting", 100, 0, 0, None, int(tokens / world.row),
+            int(tokens), 0, 0, 0,
         ),
     )
 
@@ -184,7 +185,7 @@ def _worker(world: World, index: int, tokens: float, work: float, slow: float, a
     wall, cpu = _times(world.worker, tokens, work, slow, A.WAIT_OUTPUT)
     return _reading("worker", index, wall, cpu, {
         Counter.TOKENS: tokens, Counter.PREPARED_TOKENS: tokens, Counter.UNITS: tokens // 400_000,
-        Counter.BATCHES: tokens * world.padded / world.batch, Counter.ROWS: tokens / 100,
+        Counter.BATCHES: tokens * world.padded / world.batch, Counter.ROWS: tokens / world.row,
     })
 
 
@@ -206,7 +207,7 @@ def _encoder(world: World, tokens: float, work: float, slow: float, at: float) -
     cross = padded * world.launch * 1e6 + squares * per_token * 1e6
     us_squares = (n * world.launch**2 + 2 * world.launch * per_token * padded + per_token**2 * squares) * 1e12
     return _reading("encoder", 0, wall, cpu, {
-        Counter.TOKENS: tokens, Counter.PADDED_TOKENS: padded, Counter.BATCHES: n, Counter.ROWS: tokens / 100,
+        Counter.TOKENS: tokens, Counter.PADDED_TOKENS: padded, Counter.BATCHES: n, Counter.ROWS: tokens / world.row,
         Counter.FIT_COUNT: n, Counter.FIT_PADDED: padded, Counter.FIT_SQUARES: squares, Counter.FIT_US: us,
         Counter.FIT_CROSS: cross, Counter.FIT_US_SQUARES: us_squares,
         Counter.BUDGET: world.budget, Counter.BUDGET_CUTS: world.cuts, **_engines(world, wall),
@@ -224,4 +225,4 @@ def _engines(world: World, wall: list[int]) -> dict[Counter, float]:
 
 def _writer(world: World, tokens: float, work: float, slow: float, at: float) -> ProcessReading:
     wall, cpu = _times(world.writer, tokens, work, slow, A.WAIT_INPUT)
-    return _reading("writer", 0, wall, cpu, {Counter.TOKENS: tokens, Counter.ROWS: tokens / 100})
+    return _reading("writer", 0, wall, cpu, {Counter.TOKENS: tokens, Counter.ROWS: tokens / world.row})

@@ -9,6 +9,7 @@ from workbench.diagnose.bounds import Model, padded_per_token
 from workbench.diagnose.evidence import Evidence
 from workbench.diagnose.finding import WORTH, Finding, Settings
 from workbench.diagnose.limits import Change, Limit
+from workbench.engine.ring import most_rows
 
 #: Range of the row lengths of a unit ÷ their mean, where nothing tells it.
 _USUAL_SPREAD = 0.8
@@ -17,6 +18,8 @@ _LAUNCH_LEFT = 0.08
 #: A request may take so much longer among others than alone before the server counts as busy.
 _UNHURRIED = 1.3
 _MOST_REQUESTS = 256
+#: A unit with so large a share of the rows it aims at is as large as it may be.
+_WHOLE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,22 @@ def find(settings: Settings, evidence: Evidence, model: Model, *, parent_binds: 
         return max(candidates, key=lambda candidate: candidate.gain).finding
     host_binds = model.encoder.parallel and model.encoder.weightiest is Activity.ASSEMBLE
     if parent_binds or (host_binds and settings.get("encoder.engine") != "simulated"):
-        change = _larger_batches(settings, evidence, 4.0)
-        after = replace(
-            model, parent_cpu=model.parent_cpu / 4.0, encoder=model.encoder.scaled(Activity.ASSEMBLE, 0.25)
-        )
-        return Finding(Limit.LAUNCH, "parent" if parent_binds else "encoder:host", change, after)
+        return _busy_host(settings, evidence, model, "parent" if parent_binds else "encoder:host")
     return _compute(settings, model)
+
+
+def _busy_host(settings: Settings, evidence: Evidence, model: Model, stage: str) -> Finding:
+    """What is done once for every batch keeps a process busy: larger ones, where units and rows allow them."""
+    mean = max(1.0, _mean_batch(evidence))
+    times = min(4.0, _most_tokens(settings, evidence) / mean)
+    if times < WORTH:
+        rows = evidence.encoder.counts[Counter.ROWS] / max(1, evidence.encoder.counts[Counter.BATCHES])
+        note = f"batches hold {rows:,.0f} rows, {mean:,.0f} tokens: no budget makes them larger"
+        return Finding(Limit.LAUNCH, stage, note=note)
+    after = replace(
+        model, parent_cpu=model.parent_cpu / times, encoder=model.encoder.scaled(Activity.ASSEMBLE, 1.0 / times)
+    )
+    return Finding(Limit.LAUNCH, stage, _larger_batches(settings, evidence, times), after)
 
 
 def _remote(settings: Settings, evidence: Evidence, model: Model) -> Finding:
@@ -140,6 +153,8 @@ def _padding(settings: Settings, evidence: Evidence, model: Model) -> _Candidate
         launches = evidence.fit is not None and evidence.fit.launch_share > evidence.padding
         return None if launches else _packed(settings, evidence, model, Limit.PADDING)
     now = int(settings.get("source.unit_rows", 8192))
+    if _unit_rows(evidence) < _WHOLE * now:
+        return None  # units end earlier for another reason: a small input, long texts
     change = Change("larger units hold more rows of like length", "source.unit_rows", 4 * now, now)
     batch = _mean_batch(evidence)
     after = _forward(model, _factor(evidence, _tidy(evidence, batch, 4.0 * _unit_tokens(evidence)), batch), 1.0)
@@ -150,7 +165,8 @@ def _packed(settings: Settings, evidence: Evidence, model: Model, limit: Limit) 
     """Fixed rows in source order → rows of like length under the token budget."""
     change = Change("pack rows of like length under the token budget", "pipeline.batching", "tokens", "rows")
     unit = _unit_tokens(evidence)
-    batch = min(float(evidence.budget or settings.get("encoder.token_budget", 0) or 16384), unit)
+    budget = float(evidence.budget or settings.get("encoder.token_budget", 0) or 16384)
+    batch = min(budget, _most_tokens(settings, evidence))
     factor = _factor(evidence, _tidy(evidence, batch, unit), _filled(batch, unit))
     after = _forward(model, factor, batch / _mean_batch(evidence))
     return _Candidate(_encoder_gain(model, after), Finding(limit, "encoder:forward", change, after))
@@ -180,17 +196,17 @@ def _launch(settings: Settings, evidence: Evidence, model: Model) -> _Candidate 
     if settings.get("pipeline.batching") == "rows":
         # One change cures both; the larger share gives it its name.
         return _packed(settings, evidence, model, Limit.LAUNCH) if fit.launch_share > evidence.padding else None
-    unit = _unit_tokens(evidence)
+    unit, most = _unit_tokens(evidence), _most_tokens(settings, evidence)
 
     def factor(times: float) -> float:
-        batch = min(fit.mean * times, unit)
+        batch = min(fit.mean * times, most)
         padded = max(_tidy(evidence, batch, unit), min(padded_per_token(evidence), 1.15))
         return _factor(evidence, padded, _filled(batch, unit))
 
-    choices = [2.0**i for i in range(1, 7) if fit.mean * 2.0**i <= max(unit, 2.0 * fit.mean)]
+    choices = [2.0, *(2.0**i for i in range(2, 7) if fit.mean * 2.0 ** (i - 1) < most)]
     best = min(factor(times) for times in choices)
     times = next(times for times in choices if factor(times) <= 1.04 * best)  # the smallest that nearly does it
-    after = _forward(model, factor(times), times)
+    after = _forward(model, factor(times), min(times, most / fit.mean))
     change = _larger_batches(settings, evidence, times)
     return _Candidate(_encoder_gain(model, after), Finding(Limit.LAUNCH, "encoder:forward", change, after))
 
@@ -249,6 +265,23 @@ def _encoder_gain(model: Model, after: Model) -> float:
 def _mean_batch(evidence: Evidence) -> float:
     counts = evidence.encoder.counts
     return counts[Counter.PADDED_TOKENS] / max(1, counts[Counter.BATCHES])
+
+
+def _most_tokens(settings: Settings, evidence: Evidence) -> float:
+    """Padded tokens that a batch can hold, whatever its budget: a unit's, and those of as many rows as it may have."""
+    counts, dim = evidence.encoder.counts, int(settings.get("encoder.dim", 0))
+    unit = _unit_tokens(evidence)
+    if not counts[Counter.ROWS] or dim < 1:
+        return unit
+    return min(unit, most_rows(dim) * counts[Counter.PADDED_TOKENS] / counts[Counter.ROWS])
+
+
+def _unit_rows(evidence: Evidence) -> float:
+    """Rows of a unit; 0 where no unit was done."""
+    counts = evidence.worker.counts
+    if not counts[Counter.UNITS] or not counts[Counter.TOKENS]:
+        return 0.0
+    return _unit_tokens(evidence) * counts[Counter.ROWS] / counts[Counter.TOKENS]
 
 
 def _unit_tokens(evidence: Evidence) -> float:

@@ -21,7 +21,8 @@ class Finding:
     """A cause: its limit and stage, the change, the model after it, and how the prediction follows.
 
     `after` is None when the change cannot be predicted. `full`: the inefficiency itself is what goes away,
-    so the prediction is the model's; otherwise today's ratio of measured to expected stays.
+    so the prediction is the model's; otherwise today's ratio of measured to expected stays. `note`: one more line of
+    evidence.
     """
 
     limit: Limit
@@ -29,3 +30,4 @@ class Finding:
     change: Change | None = None
     after: Model | None = None
     full: bool = False
+    note: str = ""

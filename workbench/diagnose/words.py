@@ -39,7 +39,7 @@ def headline(finding: Finding, *, healthy: bool) -> str:
 
 def evidence_lines(finding: Finding, evidence: Evidence, model: Model) -> tuple[str, ...]:
     """The numbers behind the finding, the most telling first."""
-    lines = [*_about(finding, evidence, model), *_stages(evidence), *_machine(evidence, model)]
+    lines = [*_about(finding, evidence, model), finding.note, *_stages(evidence), *_machine(evidence, model)]
     return tuple(dict.fromkeys(line for line in lines if line))
 
 

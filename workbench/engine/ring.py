@@ -12,6 +12,13 @@ from workbench.encoders.base import Int32
 
 #: Most rows of one batch. Bounds a vector slot; short texts reach the budget long before in practice.
 MAX_ROWS = 2048
+#: A vector slot takes at most so many bytes; batches have fewer rows where vectors are long.
+_VECTOR_SLOT = 16_000_000
+
+
+def most_rows(dim: int) -> int:
+    """Most rows of a batch whose vectors have `dim` values."""
+    return max(1, min(MAX_ROWS, _VECTOR_SLOT // (4 * dim)))
 
 
 @dataclass(frozen=True, slots=True)

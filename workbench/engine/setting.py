@@ -17,7 +17,7 @@ from workbench.core.units import SourceSpec
 from workbench.encoders.base import EncoderSpec, ModelSpec
 from workbench.encoders.model import resolve_model
 from workbench.encoders.registry import encoder_spec
-from workbench.engine.ring import MAX_ROWS, RingShape
+from workbench.engine.ring import RingShape, most_rows
 from workbench.sources.registry import source_spec
 
 #: Chunks cut from documents have at most so many tokens unless the profile says otherwise: retrieval
@@ -27,8 +27,6 @@ _CHUNK_TOKENS = 256
 _SPECIAL_TOKENS = 2
 #: Tokens a batch slot takes when the profile leaves the budget to the encoder: more than any engine asks for.
 _MOST_TOKENS = 65_536
-#: A vector slot takes at most so many bytes; batches have fewer rows where vectors are long.
-_VECTOR_SLOT = 16_000_000
 #: Bytes of text per token that a batch slot has room for where texts are sent on: English has 4 to 5, and what
 #: does not fit goes into another batch.
 _TEXT_BYTES = 8
@@ -93,7 +91,7 @@ def worker_count(section: PipelineSection) -> int:
 def _shape(
     section: PipelineSection, encoders: tuple[EncoderSpec, ...], budget: int, model: ModelSpec
 ) -> RingShape:
-    rows = max(1, min(MAX_ROWS, _VECTOR_SLOT // (4 * model.dim)))
+    rows = most_rows(model.dim)
     tokens = max(budget, model.max_tokens)
     if section.batching == "rows":
         rows = max(1, min(rows, section.batch_rows))
