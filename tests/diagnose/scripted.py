@@ -60,6 +60,7 @@ class World:
     whole: bool = False  # the encoder counts batches when they are done, not parts of them
     budget: int = 16384
     cuts: int = 0
+    held: int = 0  # bytes of the card's memory
     engine: str = "simulated"
     device: str = ""  # as the encoder names it; empty: follows from the engine
     gpu: GpuReading | None = None
@@ -210,7 +211,8 @@ def _encoder(world: World, tokens: float, work: float, slow: float, at: float) -
         Counter.TOKENS: tokens, Counter.PADDED_TOKENS: padded, Counter.BATCHES: n, Counter.ROWS: tokens / world.row,
         Counter.FIT_COUNT: n, Counter.FIT_PADDED: padded, Counter.FIT_SQUARES: squares, Counter.FIT_US: us,
         Counter.FIT_CROSS: cross, Counter.FIT_US_SQUARES: us_squares,
-        Counter.BUDGET: world.budget, Counter.BUDGET_CUTS: world.cuts, **_engines(world, wall),
+        Counter.BUDGET: world.budget, Counter.BUDGET_CUTS: world.cuts,
+        Counter.DEVICE_BYTES: world.held, **_engines(world, wall),
     })
 
 

@@ -7,6 +7,7 @@ import pytest
 from tests.diagnose.scripted import A, Cost, World, facts, play
 from workbench.core.activity import Counter
 from workbench.diagnose.card import card_use
+from workbench.diagnose.limits import Limit
 from workbench.diagnose.verdict import diagnose
 from workbench.report.series import time_lines
 from workbench.telemetry.fake_nvml import card
@@ -83,3 +84,39 @@ def used(devices: str, encoders: int = 2) -> tuple[float | None, float | None, f
 ])
 def test_operations_are_measured_against_all_cards_that_do_them(devices, encoders, share):
     assert used(devices, encoders) == pytest.approx((share, share, share), rel=0.02)
+
+
+GB = 10**9
+
+
+def on_card(held: int = 0, **readings: object) -> World:
+    return World(engine="torch", device="cuda:0", held=held, gpu=card(utilisation=99.0, **readings))
+
+
+@pytest.mark.parametrize(("world", "said"), [
+    (on_card(memory_used=79 * GB // 10, memory_total=8 * GB, pcie_rx=3 * GB), "99 % full: 3.0 GB/s come to it"),
+    (on_card(9 * GB, memory_used=79 * GB // 10, memory_total=8 * GB), "99 % full: the encoder holds 9.0 of 8.0 GB"),
+    (on_card(79 * GB // 10, memory_total=8 * GB), "the card's memory: the encoder holds 7.9 of 8.0 GB"),
+])
+def test_memory_that_spills_is_called_by_its_name(world, said):
+    found = diagnose(facts(world), play(world))
+    assert found.limit is Limit.MEMORY and said in found.evidence[0]
+    assert not any("cut" in line for line in found.evidence)
+    assert found.change is not None
+    assert (found.change.key, found.change.value) == ("encoder.token_budget", world.budget // 2)
+
+
+@pytest.mark.parametrize("world", [
+    on_card(79 * GB // 10, memory_used=79 * GB // 10, memory_total=8 * GB, pcie_rx=GB // 10),  # full, and no more
+    on_card(4 * GB, memory_used=79 * GB // 10, memory_total=8 * GB),  # another program fills it
+    on_card(9 * GB),  # a driver that tells nothing
+])
+def test_a_full_card_alone_is_no_limit(world):
+    found = diagnose(facts(world), play(world))
+    assert found.healthy and found.limit is Limit.COMPUTE
+
+
+def test_a_budget_that_was_cut_says_so():
+    world = World(launch=0.005, batch=1900, budget=2048, cuts=3)
+    found = diagnose(facts(world), play(world))
+    assert found.limit is Limit.MEMORY and found.evidence[0] == "the token budget was cut 3 times, to 2,048 tokens"

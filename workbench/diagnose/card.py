@@ -19,6 +19,7 @@ class CardUse:
     clock: float | None
     clock_max: float | None
     memory_share: float | None
+    memory_total: float | None  # bytes
     temperature: float | None
     throttle: tuple[tuple[str, float], ...]  # reason → share of the readings
     pcie: float | None  # bytes/s to the card
@@ -66,6 +67,7 @@ def _mean_use(readings: Sequence[GpuReading]) -> CardUse:
         clock=mean("sm_clock"),
         clock_max=mean("sm_clock_max"),
         memory_share=used / whole if used is not None and whole else None,
+        memory_total=whole,
         temperature=mean("temperature"),
         throttle=tuple((name, reasons.count(name) / len(readings)) for name in dict.fromkeys(reasons)),
         pcie=mean("pcie_rx"),

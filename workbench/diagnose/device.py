@@ -109,9 +109,7 @@ def _copies(model: Model) -> Finding | None:
 
 def _memory(settings: Settings, evidence: Evidence, model: Model) -> _Candidate | None:
     """The budget was cut, or the card's memory is full and spills over the bus."""
-    card = evidence.card
-    spills = card is not None and (card.memory_share or 0.0) >= 0.97 and (card.pcie or 0.0) >= 1e9
-    if spills:
+    if evidence.spills:
         budget = max(1, evidence.budget // 2)
         change = Change("halve the token budget: the card's memory spills into RAM",
                         "encoder.token_budget", budget, evidence.budget)

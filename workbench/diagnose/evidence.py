@@ -50,6 +50,9 @@ class StageUse:
         return self.busy() / whole if whole else 0.0
 
 
+#: Share of a card's memory from which on it is full, and bytes/s over its bus that are no batches any more.
+_FULL = 0.97
+_PAGING = 1e9
 #: Standard errors from zero at which a fixed cost per batch counts as shown.
 _SURE = 4.0
 
@@ -73,6 +76,7 @@ class Evidence:
     """A window of a run. Rates in tokens/s, CPU in cores; `lone_seconds`: of a remote request alone, 0 = unknown.
 
     cpu_beside: of the workbench itself, beside the run (searches, jobs of the screen).
+    device_bytes: memory of its card that an encoder holds now (the largest of them), 0 = unknown.
     """
 
     seconds: float
@@ -95,6 +99,7 @@ class Evidence:
     card: CardUse | None
     foreign: tuple[ForeignReading, ...]
     lone_seconds: float = 0.0
+    device_bytes: int = 0
 
     @property
     def tokens_per_second(self) -> float:
@@ -105,6 +110,19 @@ class Evidence:
         """Share of the computed tokens that are padding (0–1)."""
         padded = self.encoder.counts[Counter.PADDED_TOKENS]
         return 1.0 - self.encoder.counts[Counter.TOKENS] / padded if padded else 0.0
+
+    @property
+    def spills(self) -> bool:
+        """The card's memory is full and goes on in the machine's.
+
+        The bus shows it; where the driver does not tell (WDDM, which lets it happen), an encoder that holds all of it.
+        """
+        card = self.card
+        if card is None:
+            return False
+        if card.pcie is not None:
+            return (card.memory_share or 0.0) >= _FULL and card.pcie >= _PAGING
+        return self.device_bytes >= _FULL * card.memory_total if card.memory_total else False
 
     @property
     def cpu_foreign(self) -> float:
@@ -144,6 +162,7 @@ def gather(facts: RunFacts, snapshots: Sequence[Snapshot]) -> Evidence:
         card=card_use(facts, snapshots),
         foreign=next((s.foreign for s in reversed(snapshots) if s.foreign), ()),
         lone_seconds=max((count(p, Counter.LONE_US) for p in last.processes), default=0) / 1e6,
+        device_bytes=max((count(p, Counter.DEVICE_BYTES) for p in last.processes), default=0),
     )
 
 

@@ -102,7 +102,7 @@ def _about(finding: Finding, evidence: Evidence, model: Model) -> list[str]:
     if limit is Limit.PADDING:
         return [f"{percent(evidence.padding)} of the computed tokens are padding"]
     if limit is Limit.MEMORY:
-        return [f"the token budget was cut {evidence.budget_cuts} times, to {evidence.budget:,} tokens"]
+        return [_memory(evidence)]
     if limit is Limit.POWER and card is not None:
         reasons = ", ".join(f"{name} {percent(share)} of the time" for name, share in card.throttle)
         clock = f", clock {card.clock:.0f} of {card.clock_max:.0f} MHz" if card.clock and card.clock_max else ""
@@ -121,6 +121,16 @@ def _about(finding: Finding, evidence: Evidence, model: Model) -> list[str]:
         written = evidence.writer.counts[Counter.BYTES_WRITTEN]
         return [f"the writer wrote {written / max(evidence.seconds, 1e-9) / 1e6:.1f} MB/s of vectors"]
     return []
+
+
+def _memory(evidence: Evidence) -> str:
+    card = evidence.card
+    if card is None or not evidence.spills:
+        return f"the token budget was cut {evidence.budget_cuts} times, to {evidence.budget:,} tokens"
+    used = "" if card.memory_share is None else f" is {percent(card.memory_share)} full"
+    held = f"the encoder holds {evidence.device_bytes / 1e9:.1f} of {(card.memory_total or 0.0) / 1e9:.1f} GB"
+    bus = held if card.pcie is None else f"{card.pcie / 1e9:.1f} GB/s come to it over the bus"
+    return f"the card's memory{used}: {bus}"
 
 
 def _engines(evidence: Evidence, model: Model) -> str:

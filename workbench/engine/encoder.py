@@ -68,6 +68,7 @@ class _EncoderProcess:
             info = self._encoder.load()
         self._budget, self._pads = info.token_budget, info.pads
         self._meter.put(Counter.BUDGET, info.token_budget)
+        self._meter.put(Counter.DEVICE_BYTES, 0)  # what a lost process held is free again
         self._link.send(wire.EncoderReady(info))
         self._meter.enter(Activity.WAIT_INPUT)
         try:
