@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from textual.app import App
 
+from workbench.core.paths import user_data
 from workbench.tui import glyphs as signs
 from workbench.tui import settings as store
 from workbench.tui.glyphs import Glyphs
@@ -68,5 +68,15 @@ class Looks(App[int]):
             self.screen.paint()
 
     def action_save_screenshot(self) -> None:
-        path = self.save_screenshot(path=str(Path.cwd()) if os.access(Path.cwd(), os.W_OK) else None)
-        self.notify(f"Saved {path}", markup=False)
+        """Save into the working folder; where that cannot be written, into a folder of the user's own."""
+        for own in (False, True):  # what may be written is found by trying: on Windows `os.access` does not know
+            try:
+                folder = user_data() / "screens" if own else Path.cwd()
+                folder.mkdir(parents=True, exist_ok=True)
+                saved = self.save_screenshot(path=str(folder))
+            except OSError as error:
+                failure = error
+            else:
+                self.notify(f"Saved {saved}", markup=False)
+                return
+        self.notify(f"The picture cannot be saved: {failure}", severity="error", markup=False)
