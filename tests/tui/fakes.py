@@ -51,7 +51,7 @@ def hits(query: str) -> tuple[HitView, ...]:
 
 
 class FakeSearch:
-    """Answers at once, in another thread as the real one does."""
+    """Answers at once, in another thread as the real one does; with a list in `held` when the test says so."""
 
     modes = ("hybrid", "dense", "lexical")
 
@@ -59,6 +59,8 @@ class FakeSearch:
         self.opened: Path | None = None
         self.asked: list[SearchQuery] = []
         self.closed = False
+        self.broken = ""
+        self.held: list[threading.Thread] | None = None
 
     def open(self, collection: Path) -> None:
         self.opened = collection
@@ -68,7 +70,14 @@ class FakeSearch:
         problem = "unknown field 'jahr'; fields: author, year" if "jahr" in query.where else ""
         found = () if problem or query.text == "nothing" else hits(query.text)
         reply = SearchAnswer(query.text or "more like this", found, 3.2, 1.1, 7.0, problem=problem)
-        threading.Thread(target=answer, args=(reply,), daemon=True).start()
+        thread = threading.Thread(target=answer, args=(reply,), daemon=True)
+        if self.held is None:
+            thread.start()
+        else:
+            self.held.append(thread)
+
+    def problem(self) -> str:
+        return self.broken
 
     def neighbours(self, hit: HitView, told: Any) -> None:
         whole = replace(hit, before="the text before", after="the text after")

@@ -174,7 +174,10 @@ class SearchControl(Protocol):
         """The hit with the text before and after it; told in another thread, not at all when there is none."""
 
     def state(self) -> str:
-        """What the process does: `closed`, `loading …`, `ready`, or the problem."""
+        """What the process does: `closed`, `loading …`, `ready` with what it wants known."""
+
+    def problem(self) -> str:
+        """Why the collection could not be opened; empty when nothing is wrong."""
 
     def close(self) -> None: ...
 

@@ -38,7 +38,7 @@ class LiveSearch:
         self._open: Path | None = None
         self._number = 0
         self._closed = False
-        self._state = "closed"
+        self._state, self._problem = "closed", ""
         self._service: SearchService | None = None
         self._reader: tuple[Path, Collection] | None = None
         self._thread = threading.Thread(target=self._main, name="search", daemon=True)
@@ -47,7 +47,7 @@ class LiveSearch:
     # ── SearchControl ────────────────────────────────────────────────────────────────────────────
     def open(self, collection: Path) -> None:
         with self._wake:
-            self._open, self._state = collection, "loading the model …"
+            self._open, self._state, self._problem = collection, "loading the model …", ""
             self._number += 1
             self._wake.notify()
 
@@ -64,11 +64,17 @@ class LiveSearch:
     def state(self) -> str:
         return self._state
 
+    def problem(self) -> str:
+        return self._problem
+
     def close(self) -> None:
         with self._wake:
             self._closed = True
             self._number += 1
             self._wake.notify()
+            service, self._service = self._service, None
+        if service is not None:
+            service.close()  # a thread that waits for the model has its wait ended
         self._thread.join(5.0)
 
     # ── the thread ───────────────────────────────────────────────────────────────────────────────
@@ -85,9 +91,11 @@ class LiveSearch:
             try:
                 self._do(opening, asked, number)
             except Exception as error:  # a fault of ours: shown, and the thread goes on with the next query
-                self._state = f"internal error: {type(error).__name__}: {error}"
+                problem = f"internal error: {type(error).__name__}: {error}"
                 if asked is not None:
-                    asked[1](SearchAnswer(asked[0].text, problem=self._state))
+                    asked[1](SearchAnswer(asked[0].text, problem=problem))
+                else:
+                    self._state, self._problem = "closed", problem
         self._end()
 
     def _do(self, opening: Path | None, asked: tuple[SearchQuery, Answered] | None, number: int) -> None:
@@ -102,14 +110,19 @@ class LiveSearch:
         from workbench.search.service import SearchService
 
         try:
-            self._service = SearchService(collection)
-            notes = self._service.warm()
+            service = SearchService(collection)
+            with self._wake:  # from here on `close` ends it
+                self._service = service
+                if self._closed:
+                    return
+            notes = service.warm()
             self._state = "; ".join(("ready", *notes))
         except WorkbenchError as error:
-            self._state = str(error)
+            self._state, self._problem = "closed", str(error)
 
     def _end(self) -> None:
-        service, self._service = self._service, None
+        with self._wake:
+            service, self._service = self._service, None
         if service is not None:
             service.close()
         self._state = "closed"
@@ -117,7 +130,7 @@ class LiveSearch:
     def _serve(self, query: SearchQuery, told: Answered, number: int) -> None:
         service = self._service
         if service is None:
-            told(SearchAnswer(query.text, problem=self._state))
+            told(SearchAnswer(query.text, problem=self._problem or "no collection is open"))
             return
         from workbench.search.helper import Cancelled
 
