@@ -1,4 +1,6 @@
+import threading
 from dataclasses import replace
+from pathlib import Path
 
 from textual.widgets import Input
 
@@ -163,3 +165,84 @@ async def test_more_like_this_says_like_what(make_app):
         await until(pilot, lambda: hits(app).rows)
         await pilot.press("ctrl+l")
         await until(pilot, lambda: "like “gzip.compress”" in app.screen.query_one(StateLine).plain())
+
+
+async def test_a_collection_that_a_run_has_made_meanwhile_is_opened_at_the_next_visit(make_app):
+    app = make_app()
+    made, app.workbench.collections = app.workbench.collections(), list
+    async with app.run_test(size=SIZE) as pilot:
+        app.action_room("search")
+        await until(pilot, lambda: "no collection yet" in app.screen.query_one(StateLine).plain())
+        assert not app.workbench.searches
+        app.action_room("start")
+        app.workbench.collections = lambda: made
+        search = await at_search(app, pilot)
+        assert search.opened == Path("/data/books.collection")
+        await pilot.press(*"gzip")
+        await until(pilot, lambda: hits(app).rows)
+
+
+async def test_it_does_not_say_that_there_is_none_before_it_has_looked(make_app):
+    app = make_app()
+    looking = threading.Event()
+    app.workbench.collections = lambda: [looking.wait(60)][1:]
+    async with app.run_test(size=SIZE) as pilot:
+        app.action_room("search")
+        await until(pilot, lambda: app.screen.ROOM == "search" and app.screen.query_one(StateLine).plain().strip())
+        assert "reading" in app.screen.query_one(StateLine).plain()
+        looking.set()
+        await until(pilot, lambda: "no collection yet" in app.screen.query_one(StateLine).plain())
+
+
+async def test_an_answer_to_text_that_was_deleted_is_not_shown(make_app):
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        search = await at_search(app, pilot)
+        search.held = []  # the model loads
+        field = app.screen.query_one("#query", Input)
+        field.value = "gzip"
+        await until(pilot, lambda: len(search.held) == 1)
+        number = app.screen._number
+        field.value = ""
+        await until(pilot, lambda: app.screen._number > number)
+        search.held[0].start()
+        search.held[0].join()
+        await pilot.pause()
+        assert not hits(app).rows and "Type a question" in hits(app).plain()
+        field.value = "squeeze"
+        await until(pilot, lambda: len(search.held) == 2)
+        search.held[1].start()
+        await until(pilot, lambda: hits(app).rows)  # what is asked now is shown
+
+
+async def test_another_collection_begins_without_the_hits_of_the_one_before(make_app):
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        search = await at_search(app, pilot)
+        await pilot.press(*"gzip")
+        await until(pilot, lambda: hits(app).rows)
+        await pilot.press("ctrl+l")
+        await until(pilot, lambda: search.asked[-1].like == "c0")
+        search.held = []  # the other model loads
+        app.search_in(Path("/data/poems.collection"))
+        await pilot.pause()
+        assert "poems" in app.screen.query_one(StateLine).plain() and search.opened.name == "poems.collection"
+        assert not hits(app).rows and app.screen.query_one(HitText).hit is None
+        before = len(search.asked)
+        await pilot.press("ctrl+l")
+        await pilot.pause()
+        assert [query.like for query in search.asked[before - 1:]] == [""]  # the text typed, and no chunk of the other
+        search.held[-1].start()
+        await until(pilot, lambda: hits(app).rows)
+
+
+async def test_why_a_collection_cannot_be_opened_is_shown_in_full(make_app):
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        search = await at_search(app, pilot)
+        search.broken = "the model of this collection is not on this machine: " + "BAAI/bge-small-en " * 4
+        app.screen.say()
+        await pilot.pause()
+        line = app.screen.query_one(StateLine)
+        assert line.size.height == 2 and line.plain().count("BAAI/bge-small-en") == 4
+        assert {role for built in line._lines for _, role, _ in built.parts} == {"bad"}

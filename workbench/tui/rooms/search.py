@@ -67,6 +67,8 @@ class SearchRoom(Room):
         self.mode = ""
         self._timer: Any = None
         self._like = self._like_title = ""
+        self._looked = False
+        self._number = 0
 
     def parts(self) -> ComposeResult:
         yield Input(placeholder="what to find", id="query", select_on_focus=False)
@@ -82,18 +84,30 @@ class SearchRoom(Room):
         self.query_one("#text").border_title = "text"
         if self.collection is not None:
             self.open(self.collection)
-        else:
-            self.bench.in_thread(self._open_newest)
 
-    def _open_newest(self) -> None:
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        if self.built and self.collection is None:  # at every visit: a run may have made the first one meanwhile
+            self.say()
+            self.bench.in_thread(self._find_newest)
+
+    def _find_newest(self) -> None:
         cards = self.bench.workbench.collections()
-        self.bench.hand_over(self.open, cards[0].path if cards else None)
+        self.bench.hand_over(self._found, cards[0].path if cards else None)
+
+    def _found(self, newest: Path | None) -> None:
+        self._looked = True
+        if self.collection is None and self.built:
+            self.open(newest)
 
     def open(self, collection: Path | None) -> None:
         """Search this collection from now on; the process starts in the background."""
-        self.collection = collection
+        changed, self.collection = collection != self.collection, collection
         if not self.built:
             return
+        if changed:  # the hits of the other one must not stand below this name, nor be asked for by their ids
+            self._like = ""
+            self.show_answer(SearchAnswer(""))
         if collection is not None:
             if self.control is None:
                 self.control = self.bench.workbench.search()
@@ -108,18 +122,22 @@ class SearchRoom(Room):
 
     def say(self) -> None:
         """Renew the line of state."""
-        answer = self.answer
-        self.query_one(StateLine).put(self.state_words(), answer.problem if answer is not None else "")
+        self.query_one(StateLine).put(self.state_words(), self.problem())
+
+    def problem(self) -> str:
+        """What is wrong with the query, or with the collection that was to be opened; empty when nothing is."""
+        said = self.answer.problem if self.answer is not None else ""
+        return said or (self.control.problem() if self.control is not None else "")
 
     def state_words(self) -> tuple[tuple[str, str], ...]:
         if self.collection is None:
-            return (("no collection yet: 1 goes to Start", "muted"),)
+            return (("no collection yet: 1 goes to Start" if self._looked else "reading the list …", "muted"),)
         state = self.control.state() if self.control else ""
         words = [(self.collection.name.removesuffix(".collection"), "strong"), ("  ", "muted")]
         words.append((f"like “{self._like_title}”  " if self._like else f"{self.mode or 'automatic'}  ", "muted"))
-        answer = self.answer
-        if answer is not None and answer.problem:
-            return (*words, (answer.problem, "bad"))
+        answer, problem = self.answer, self.problem()
+        if problem:
+            return (*words, (problem, "bad"))
         if answer is not None and answer.total_ms is not None:
             words.append((f"{t.many(len(answer.hits), 'hit')} in {answer.total_ms:.0f} ms", "good"))
             parts = [(n, ms) for n, ms in (("query", answer.encode_ms), ("index", answer.index_ms)) if ms is not None]
@@ -144,12 +162,19 @@ class SearchRoom(Room):
     def ask(self) -> None:
         """Send what stands in the fields; an older query still under way is given up."""
         text = self.query_one("#query", Input).value.strip()
+        self._number += 1
+        number = self._number
         if self.control is None or (not text and not self._like):
             self.show_answer(SearchAnswer(""))
             return
         where = self.query_one("#where", Input).value.strip()
         query = SearchQuery(text, where, self.mode, like=self._like)
-        self.control.ask(query, lambda answer: self.bench.hand_over(self.show_answer, answer))
+        self.control.ask(query, lambda answer: self.bench.hand_over(self._answered, number, answer))
+
+    def _answered(self, number: int, answer: SearchAnswer) -> None:
+        """Show an answer, unless something else was asked since, or the field was emptied."""
+        if number == self._number:
+            self.show_answer(answer)
 
     def show_answer(self, answer: SearchAnswer) -> None:
         """Show hits; a problem leaves the hits of before."""
