@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from workbench.cli.common import Steps
 from workbench.cli.progress import describe
 from workbench.telemetry.snapshot import Progress
 
@@ -29,3 +30,17 @@ def test_units_longer_than_the_window_of_the_speed_do_not_shorten_the_time_left(
 
 def test_before_anything_is_committed_it_is_starting():
     assert describe([reading(tick / 4, 15.0) for tick in range(20)]).endswith("starting")
+
+
+def test_steps_are_told_to_a_reader_who_asks_for_them_and_to_nobody_else(monkeypatch, capsys):
+    monkeypatch.delenv("WORKBENCH_STEPS", raising=False)
+    with Steps() as steps:
+        steps("shards/a", 1, 4)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("WORKBENCH_STEPS", "1")
+    with Steps() as steps:
+        steps("shards/ä", 1, 4)
+    assert capsys.readouterr().err == "step:  25% shards/ä\n"
+    with Steps() as steps:
+        steps("measuring", 0, 0)
+    assert capsys.readouterr().err == "step: measuring\n"

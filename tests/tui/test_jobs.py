@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cli.made import make_collection
+from workbench.tui import outcomes
 from workbench.tui.bridge import Outcome, Step
 from workbench.tui.jobs import Command, step_of
 
 
 def ended(words: list[str], read: Any) -> Outcome:
     """The outcome of a real command."""
+    return all_told(words, read)[-1]
+
+
+def all_told(words: list[str], read: Any) -> list[Any]:
+    """What a real command tells: its steps, then its outcome."""
     told: list[Any] = []
     over = threading.Event()
 
@@ -22,8 +30,8 @@ def ended(words: list[str], read: Any) -> Outcome:
             over.set()
 
     Command(words, read, tell)
-    assert over.wait(60)
-    return told[-1]
+    assert over.wait(120)
+    return told
 
 
 def test_a_wrong_use_becomes_the_problem_in_one_line(tmp_path):
@@ -40,3 +48,27 @@ def test_an_answer_of_another_form_ends_the_job_with_a_message(tmp_path):
 @pytest.mark.parametrize(("line", "share"), [("adding vectors 40 %", 0.4), ("training", None), ("100.0% of it", 1.0)])
 def test_a_percentage_in_a_line_is_the_share(line, share):
     assert step_of(line) == Step(share, line)
+
+
+@pytest.mark.parametrize("command", ["verify", "index", "export"])
+def test_a_long_command_tells_its_steps_with_their_share(tmp_path: Path, command):
+    collection = make_collection(tmp_path / "bücher.collection", units=6, rows=20)
+    words, read = {
+        "verify": ([], outcomes.verified), "index": (["--kind", "HNSW8"], outcomes.rebuilt),
+        "export": (["--to", str(tmp_path / "out.npy")], outcomes.exported),
+    }[command]
+    *steps, outcome = all_told([command, "--in", str(collection), *words], read)
+    assert isinstance(outcome, Outcome) and outcome.lines and not outcome.problem
+    assert steps and all(isinstance(step, Step) and step.text for step in steps)
+    assert any(step.share is not None for step in steps)
+
+
+def test_a_step_is_not_taken_for_the_problem(tmp_path: Path):
+    """A command that fails in the middle: the message is the problem, whatever was told of its progress."""
+    collection = make_collection(tmp_path / "c.collection", units=6, rows=20)
+    for shard in (collection / "shards").glob("*.vectors.arrow"):
+        shard.write_bytes(b"")
+    words = ["export", "--in", str(collection), "--to", str(tmp_path / "out.npy")]
+    *steps, outcome = all_told(words, outcomes.exported)
+    assert outcome.problem and "step" not in outcome.problem and "exporting" not in outcome.problem
+    assert all("vectors" not in step.text for step in steps)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
+from workbench.core import steps
 from workbench.core.errors import UsageError
 
 #: ENABLE_VIRTUAL_TERMINAL_PROCESSING of a Windows console.
@@ -98,21 +99,25 @@ def print_json(value: object) -> None:
 
 
 class Steps:
-    """Progress of a long command on stderr when that is a terminal: one line that is written over; else nothing."""
+    """Progress of a long command on stderr: on a terminal one line that is written over.
+
+    Elsewhere nothing, unless whoever reads the pipe asked for lines (`core.steps`), as the screen does.
+    """
 
     def __init__(self) -> None:
         self._shown = sys.stderr.isatty()
         self._wipe = "\x1b[K" if takes_escapes(sys.stderr) else " " * _WIDTH + "\r"
+        self._lines = not self._shown and os.environ.get(steps.VARIABLE) == "1"
         self._next = 0.0
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        if self._shown and time.perf_counter() >= self._next:
+        if (self._shown or self._lines) and time.perf_counter() >= self._next:
             self._next = time.perf_counter() + 0.1
             share = f"{done / total:4.0%} " if total else ""
             self._write(f"{share}{what}")
 
     def _write(self, text: str) -> None:
-        sys.stderr.write(f"\r{self._wipe}{text[:_WIDTH]}")
+        sys.stderr.write(f"\r{self._wipe}{text[:_WIDTH]}" if self._shown else f"{steps.MARK}{text}\n")
         sys.stderr.flush()
 
     def __enter__(self) -> Steps:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from workbench.core import steps
 from workbench.tui.bridge import Outcome, Step, Told
 
 _PERCENT = re.compile(r"(\d{1,3})(?:\.\d+)? ?%")
@@ -21,7 +23,7 @@ Read = Callable[[Any], Outcome]
 
 
 class Command:
-    """`workbench WORDS --json` in a process; its stderr is the progress, its stdout the outcome."""
+    """`workbench WORDS --json` in a process; its stderr tells the progress, its stdout the outcome."""
 
     def __init__(self, words: Sequence[str], read: Read | None, told: Told) -> None:
         """`read` makes the outcome of the JSON; without it the lines for people are the outcome.
@@ -45,7 +47,8 @@ class Command:
         command = [sys.executable, "-m", "workbench", *self._words, *(["--json"] if self._read else [])]
         try:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, creationflags=flags
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                creationflags=flags, env={**os.environ, steps.VARIABLE: "1"},
             )
         except OSError as error:
             self._told(Outcome(problem=f"cannot start {command[0]}: {error}"))
@@ -65,16 +68,17 @@ class Command:
         return self._process.stdout.read()
 
     def _progress(self) -> str:
-        """Tell every line of stderr; returns the last one. A line may be drawn over with a carriage return."""
+        """Tell every step of stderr; returns the last line that is none. A line may be drawn over from its start."""
         assert self._process is not None and self._process.stderr is not None
         last, part = "", b""
         while data := self._process.stderr.read1(4096):  # type: ignore[attr-defined]
             *lines, part = re.split(rb"[\r\n]+", part + data)
             for raw in lines:
                 line = _plain(raw.decode("utf-8", "replace"))
-                if line:
+                if line.startswith(steps.MARK):
+                    self._told(step_of(line.removeprefix(steps.MARK)))
+                elif line:
                     last = line
-                    self._told(step_of(line))
         rest = _plain(part.decode("utf-8", "replace"))
         return rest or last
 
