@@ -109,12 +109,13 @@ class FakeRun:
         self.second = 0.0
         self.over: RunResult | None = None
         self.failure: str | None = None
-        self.paused = False
+        self.lingers = False
+        self._paused = False
 
     def advance(self, seconds: float) -> None:
         for _ in range(int(seconds * 4)):
             self.second += 0.25
-            self.shots.append(replace(snapshot(self.second, **self.shape), paused=self.paused))
+            self.shots.append(replace(snapshot(self.second, **self.shape), paused=self._paused))
         del self.shots[:-600]
 
     def end(self, outcome: str = "done") -> None:
@@ -138,15 +139,20 @@ class FakeRun:
 
     def pause(self) -> None:
         self.calls.append("pause")
-        self.paused = True
+        self._paused = True
 
     def resume(self) -> None:
         self.calls.append("resume")
-        self.paused = False
+        self._paused = False
+
+    def paused(self) -> bool:
+        return self._paused
 
     def stop(self, *, now: bool = False) -> None:
+        """At once, unless it is to linger over its units in flight."""
         self.calls.append("stop now" if now else "stop")
-        self.end("stopped")
+        if now or not self.lingers:
+            self.end("stopped")
 
     def done(self) -> bool:
         return self.over is not None or self.failure is not None

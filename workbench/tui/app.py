@@ -107,7 +107,8 @@ class WorkbenchApp(Leaving, Looks):
         frame = room.picture.live
         share = "" if frame is None or frame.share is None else f" {100 * frame.share:3.0f} %"
         if room.running:
-            phase = "paused" if frame is not None and frame.paused else frame.phase if frame else "starting"
+            begun = "starting" if room.picture.measured else "running"
+            phase = "paused" if room.control.paused() else frame.phase if frame else begun
             sign = self.glyphs.pause if phase == "paused" else self.glyphs.live
             return f"{sign} {phase}{share}", "warn" if phase in ("paused", "stopping") else "good"
         if room.control.error() is not None:

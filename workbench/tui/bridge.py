@@ -77,6 +77,9 @@ class RunControl(Protocol):
 
     def resume(self) -> None: ...
 
+    def paused(self) -> bool:
+        """Whether it was told to pause, at once; readings say so only when the next one has come."""
+
     def stop(self, *, now: bool = False) -> None: ...
 
     def done(self) -> bool: ...

@@ -77,6 +77,9 @@ class LiveRun:
         self._paused = False
         self._pass_on()
 
+    def paused(self) -> bool:
+        return self._paused and not self._stopping
+
     def stop(self, *, now: bool = False) -> None:
         self._stopping, self._killing = True, self._killing or now
         self._pass_on()

@@ -29,7 +29,8 @@ class Picture:
     """Attributes:
     at: the moment shown (seconds since 1970); None: the newest.
     span: seconds that graphs show. steers: the run can be changed from here (it is no recording).
-    active: there is a run, or a recording, to show. problem: what ended the run, with the remedy.
+    active: there is a run, or a recording, to show. measured: it is measured, so that frames come.
+    problem: what ended the run, with the remedy.
     text: filter over processes and log.
     """
 
@@ -47,6 +48,7 @@ class Picture:
     steers: bool = True
     active: bool = False
     problem: str = ""
+    measured: bool = True
     _live: Frame | None = None
     _live_verdict: VerdictView = WARMING_UP
     _verdicts: list[tuple[float, VerdictView]] = field(default_factory=list)

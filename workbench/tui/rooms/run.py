@@ -47,6 +47,8 @@ class RunRoom(PictureRoom):
         if self.feed is not None:
             self.feed.stop()
         self.picture.reset()
+        request = control.request()
+        self.picture.measured = request is None or request.profile.pipeline.telemetry != "none"
         self.control, self._told_end, self._cpu = control, False, None
         if self.built:
             self._start_feed()
@@ -150,16 +152,17 @@ class RunRoom(PictureRoom):
     # ── actions: the run ─────────────────────────────────────────────────────────────────────────
     def action_pause_run(self) -> None:
         if self.control is None or not self.running:
-            self.app.notify("No run goes on here.", markup=False)
+            self.app.notify("No run is in progress.", markup=False)
             return
-        paused = self.picture.live is not None and self.picture.live.paused
+        paused = self.control.paused()
         (self.control.resume if paused else self.control.pause)()
+        self.bars()
         self.app.notify("The run goes on." if paused else "The run pauses: what is in flight is finished, no more "
                         "work is given out. p resumes.", markup=False)
 
     def action_stop_run(self) -> None:
         if not self.running:
-            self.app.notify("No run goes on here.", markup=False)
+            self.app.notify("No run is in progress.", markup=False)
             return
         answers = [("stop", "Stop and commit"), ("now", "Stop at once"), ("no", "Go on")]
         self.app.push_screen(Question("Stop the run?", stop_text(self.picture), answers), self._stop)

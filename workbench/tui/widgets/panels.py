@@ -18,6 +18,8 @@ from workbench.tui.widgets.lines import Line, LineWidget, bar, cell, extend, sta
 NAMES = {"worker": "workers", "encoder": "encoder", "writer": "writer"}
 #: A stage waits when it does so for more than this share of its time (TensorFlow's profiler: 5 %, "highly" 20 %).
 WAITS = 0.10
+#: What a run says of itself that was told to keep no readings.
+UNMEASURED = "nothing is measured: pipeline.telemetry is none"
 #: Outcome of a run → its sign and its role.
 _ENDS = {"done": ("good", "good"), "stopped": ("stop", "warn"), "failed": ("bad", "bad")}
 
@@ -48,9 +50,13 @@ class RatePanel(Panel):
     def build(self, width: int, height: int) -> Sequence[Line]:
         frame = self.picture.frame
         if frame is None:
-            starting = self.picture.active and not self.picture.problem
-            return [Line("the processes are being started" if starting else t.NOTHING, "muted")]
+            return [Line(self._without_frame(), "muted")]
         return rate_lines(frame, width, self.glyphs)
+
+    def _without_frame(self) -> str:
+        if not self.picture.active or self.picture.problem:
+            return t.NOTHING
+        return "the processes are being started" if self.picture.measured else UNMEASURED
 
 
 def rate_lines(frame: Frame, width: int, glyphs: Glyphs) -> list[Line]:
@@ -101,6 +107,8 @@ class VerdictPanel(Panel):
             return [Line(piece, "bad") for piece in kept]
         if not self.picture.active:
             return [Line("no run yet: 1 goes to Start, 4 to the runs of before", "muted")]
+        if not self.picture.measured:
+            return [Line("not known: what limits a run is found from what is measured", "muted")]
         return verdict_lines(self.picture.verdict, width, self.glyphs, max(2, height), self.picture.steers)
 
 
