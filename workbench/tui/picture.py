@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -90,7 +91,7 @@ class Picture:
         for event in events:
             if isinstance(event, Failure):
                 where = f" (unit {event.unit:06d})" if event.unit is not None else ""
-                wall = self._live.wall if self._live else 0.0
+                wall = self._live.wall if self._live else time.time()
                 self.log.append(LogLine(wall, "error", f"{event.stage}{where}: {event.message}"))
                 if event.hint:
                     self.log.append(LogLine(wall, "error", event.hint))
