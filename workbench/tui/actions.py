@@ -53,7 +53,7 @@ _EVERYWHERE = (
     Action("save_screenshot", "f12", "", "Save what is on the screen as an SVG picture."),
     Action("copy_verdict", "", "", "Copy the verdict of the run with its evidence."),
     Action("ask_quit", "ctrl+c", "", "Leave the program; asks first.", priority=True),
-    Action("quit_screen", "q", "quit", "Leave the program; asks when a run goes on."),
+    Action("quit_screen", "q", "quit", "Leave the program; asks while a run or a job is in progress."),
 )
 
 _START = (

@@ -83,6 +83,12 @@ class WorkbenchApp(Leaving, Looks):
         room = cast("RunRoom | None", self._rooms.get("run"))
         return room.control if room is not None and room.running else None
 
+    @property
+    def running_job(self) -> str:
+        """The check, build or export of a collection that goes on, in words; empty without one."""
+        room = cast("CollectionRoom | None", self._rooms.get("collection"))
+        return room.doing if room is not None and room.job is not None else ""
+
     def action_room(self, name: str) -> None:
         if isinstance(self.screen, Dialog):
             return

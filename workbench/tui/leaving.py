@@ -14,11 +14,16 @@ from workbench.tui.rooms.dialogs import Question
 class Leaving(App[int]):
     """The part of the app that ends it in order; a run that goes on is stopped first."""
 
-    _leaving = False
+    _leaving = False  # only the end of the run is waited for
 
     @property
     def running_run(self) -> RunControl | None:
         """The run that goes on, if any."""
+        raise NotImplementedError
+
+    @property
+    def running_job(self) -> str:
+        """What else goes on that leaving would end, in words; empty when nothing does."""
         raise NotImplementedError
 
     def left(self) -> bool:
@@ -28,7 +33,9 @@ class Leaving(App[int]):
         return self._leaving
 
     def action_quit_screen(self) -> None:
-        if self.running_run is not None:
+        if self._leaving:
+            self._say_leaving()
+        elif self.running_run is not None or self.running_job:
             self.action_ask_quit()
         else:
             self.exit(0)
@@ -38,24 +45,36 @@ class Leaving(App[int]):
         self.action_quit_screen()
 
     def action_ask_quit(self) -> None:
-        if isinstance(self.screen, Question):
+        """Ctrl+C: ask; again, or when units are only being committed before leaving: leave at once."""
+        if self._leaving:
+            self._quit("now")
+        elif isinstance(self.screen, Question):
             self.screen.action_again()
-            return
-        if self.running_run is not None:
-            answers = [("stop", "Stop, commit, leave"), ("now", "Leave at once"), ("no", "Stay")]
-            text = "A run goes on. Its units in flight are committed first; the same input resumes it later."
-            self.push_screen(Question("Leave the workbench?", text, answers, again="now"), self._quit)
         else:
-            self.push_screen(
-                Question("Leave the workbench?", "", [("now", "Leave"), ("no", "Stay")], again="now"), self._quit
-            )
+            text, answers = self._question()
+            self.push_screen(Question("Leave the workbench?", text, answers, again="now"), self._quit)
+
+    def _question(self) -> tuple[str, list[tuple[str, str]]]:
+        """What leaving would end, and the answers: the first one loses nothing that is wanted."""
+        said, job = [], self.running_job
+        if job:
+            said.append(f"{job} is not finished: leaving gives it up.")
+        if self.running_run is not None:
+            said.insert(0, "A run is in progress. Its units in flight are committed first; the same input resumes it "
+                           "later.")
+            return " ".join(said), [("stop", "Stop, commit, leave"), ("now", "Leave at once"), ("no", "Stay")]
+        leave = ("now", "Give it up and leave" if job else "Leave")
+        return " ".join(said), [("no", "Stay"), leave] if job else [leave, ("no", "Stay")]
+
+    def _say_leaving(self) -> None:
+        self.notify("Committing the units in flight, then leaving. Ctrl+C: at once.", timeout=30, markup=False)
 
     def _quit(self, answer: str | None) -> None:
         control = self.running_run
         if answer == "stop" and control is not None:
             self._leaving = True
             control.stop()
-            self.notify("Committing the units in flight, then leaving. Ctrl+C: at once.", timeout=30, markup=False)
+            self._say_leaving()
         elif answer in ("stop", "now"):
             if control is not None:
                 control.stop(now=True)

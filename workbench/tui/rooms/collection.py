@@ -89,7 +89,7 @@ class CollectionRoom(Room):
         super().__init__()
         self.path: Path | None = None
         self.job: Job | None = None
-        self._doing = ""
+        self.doing = ""
 
     def parts(self) -> ComposeResult:
         columns = (
@@ -180,14 +180,14 @@ class CollectionRoom(Room):
         if self.path is None:
             self.app.notify("Choose a collection first.", markup=False)
         elif self.job is not None:
-            self.app.notify(f"{self._doing} goes on: wait for its end, or cancel it with x.", markup=False)
+            self.app.notify(f"{self.doing} goes on: wait for its end, or cancel it with x.", markup=False)
         return self.path is not None and self.job is None
 
     def _start(self, doing: str, job: Any) -> None:
         path = self.path
         if path is None or not self._free():
             return
-        self._doing = f"{doing} of {path.name.removesuffix('.collection')}"
+        self.doing = f"{doing} of {path.name.removesuffix('.collection')}"
         facts = self.query_one(Facts)
         facts.said, facts.step = (), Step(None, "starting; x cancels")
         facts.show()
