@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -14,9 +15,17 @@ from textual.widgets import Input, Label
 
 from workbench.core.errors import WorkbenchError
 from workbench.core.profile import Profile
-from workbench.core.profile_io import KeyInfo, apply_overrides, explain, flat, own_profile_path, save_profile
+from workbench.core.profile_io import (
+    KeyInfo,
+    apply_overrides,
+    explain,
+    flat,
+    own_profile_path,
+    profile_names,
+    save_profile,
+)
 from workbench.tui import text as t
-from workbench.tui.rooms.dialogs import Field
+from workbench.tui.rooms.dialogs import Field, Question
 from workbench.tui.widgets.lines import Line, LineWidget
 from workbench.tui.widgets.table import Column, LineTable
 
@@ -30,9 +39,12 @@ class KeyRow:
     changed: bool
 
 
-def as_typed(info: KeyInfo, text: str) -> str:
-    """The value that a typed line means. Only keys whose default has lines know the sign of a line break."""
-    return text.replace("\\n", "\n") if "\n" in str(info.default) else text
+def as_typed(info: KeyInfo, text: str, before: str) -> str:
+    """The value that a typed line means.
+
+    The sign of a line break, as the line shows one, counts only where the default or the value before has lines.
+    """
+    return text.replace("\\n", "\n") if "\n" in f"{info.default}{before}" else text
 
 
 COLUMNS = (
@@ -133,7 +145,7 @@ class ProfileEditor(ModalScreen[tuple[dict[str, str], str] | None]):
         )
 
     def _set(self, info: KeyInfo, typed: str | None, before: str) -> None:
-        key, value = info.key, as_typed(info, typed or "")
+        key, value = info.key, as_typed(info, typed or "", before)
         if typed is None or value == before or (value == "" and key not in _MAY_BE_EMPTY):
             return
         try:
@@ -150,23 +162,54 @@ class ProfileEditor(ModalScreen[tuple[dict[str, str], str] | None]):
     def action_leave(self) -> None:
         if self.focused is not None and self.focused.id == "find":
             self.query_one("#keys").focus()
+        elif flat(self.profile) != self._given:
+            answers = [("use", "Use for this run"), ("drop", "Drop"), ("no", "Stay")]
+            self.app.push_screen(Question("Drop the changes?", self._said(), answers), self._left)
         else:
             self.dismiss(None)
 
+    def _left(self, answer: str | None) -> None:
+        if answer == "use":
+            self.action_use()
+        elif answer == "drop":
+            self.dismiss(None)
+
+    def _said(self) -> str:
+        """The changed keys with their values."""
+        return ", ".join(f"{key} = {t.in_one_line(value)}" for key, value in self.changes.items())
+
     def action_save(self) -> None:
         self.app.push_screen(
-            Field("Save as a new profile", "A name of letters, digits, - and _", placeholder="my-profile"), self._save
+            Field("Save as a new profile", "A name of letters, digits, - and _", placeholder="my-profile"), self._named
         )
 
-    def _save(self, name: str | None) -> None:
+    def _named(self, name: str | None) -> None:
+        """Save under a name; under one that is taken only when told so."""
         if not name:
             return
-        said = ", ".join(f"{key} = {t.in_one_line(value)}" for key, value in self.changes.items())
-        about = f"{self.profile.name} with {said}" if said else self.profile.about
+        try:
+            own = own_profile_path(name).exists()
+        except WorkbenchError as error:
+            self._refused(error)
+            return
+        if not own and os.path.normcase(name) not in map(os.path.normcase, profile_names()):
+            self._save(name)
+            return
+        body = "What it says now is lost." if own else (
+            "It comes with the program and is kept, but wherever it is named, yours is taken from now on."
+        )
+        question = Question(f"There is a profile {name} already.", body, [("no", "Keep it"), ("yes", "Replace it")])
+        self.app.push_screen(question, lambda answer: self._save(name) if answer == "yes" else None)
+
+    def _refused(self, error: WorkbenchError) -> None:
+        self.app.notify(str(error), title="Not saved", severity="error", markup=False)
+
+    def _save(self, name: str) -> None:
+        about = f"{self.profile.name} with {self._said()}" if self.changes else self.profile.about
         try:
             save_profile(replace(self.profile, about=about), own_profile_path(name))
         except WorkbenchError as error:
-            self.app.notify(str(error), title="Not saved", severity="error", markup=False)
+            self._refused(error)
             return
         self.app.notify(f"Saved as {name}.", markup=False)
         self.dismiss((self.changes, name))
