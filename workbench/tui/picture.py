@@ -48,8 +48,8 @@ class Picture:
     view: str = "rate"
     steers: bool = True
     active: bool = False
-    problem: str = ""
     measured: bool = True
+    problem: str = ""
     _live: Frame | None = None
     _live_verdict: VerdictView = WARMING_UP
     _verdicts: list[tuple[float, VerdictView]] = field(default_factory=list)
