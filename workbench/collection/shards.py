@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from workbench.collection.durable import HashingFile, disk_errors
+from workbench.core.errors import RunFailed
 
 Floats = NDArray[np.float16] | NDArray[np.float32]
 
@@ -71,6 +72,24 @@ def row_count(path: Path) -> int:
     """Rows of a parquet file, from its footer."""
     with pq.ParquetFile(path) as file:
         return int(file.metadata.num_rows)
+
+
+def refuse_unfit(unit: int, chunks: Path, vectors: Floats, dim: int, dtype: str) -> None:
+    """Raises RunFailed when the parts of a unit do not fit together, or into a collection of `dim` and `dtype`."""
+    where = f"unit {unit}"
+    if vectors.ndim != 2 or vectors.shape[1] != dim or vectors.dtype != dtype:
+        raise RunFailed(
+            f"vectors are {vectors.dtype} {vectors.shape}, the collection holds {dtype} of length {dim}", where=where,
+        )
+    rows = row_count(chunks)
+    if rows != len(vectors):
+        raise RunFailed(f"{rows} chunks but {len(vectors)} vectors", where=where)
+    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if len(bad):
+        raise RunFailed(
+            f"vector of row {bad[0]} is not finite (so are {len(bad)} in all)", where=where,
+            remedy="Set encoder.dtype to fp32, or collection.vectors to float32",
+        )
 
 
 def _groups(table: pa.Table) -> Iterator[tuple[int, int]]:

@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from workbench.collection.durable import Disk, disk_errors, sha256_of
 from workbench.collection.facing import refuse_foreign_folder, refuse_other_identity
 from workbench.collection.growth import empty_manifest, now, with_source, without_rows
 from workbench.collection.lock import WriterLock
 from workbench.collection.manifest import Derived, FileEntry, Manifest, ShardEntry
-from workbench.collection.shards import Floats, row_count, write_vectors
+from workbench.collection.shards import Floats, refuse_unfit, row_count, write_vectors
 from workbench.collection.store import DELETIONS, REJECTS, SHARDS, Store
 from workbench.core.errors import RunFailed
 
@@ -170,7 +168,9 @@ class CollectionWriter:
         Raises:
             RunFailed: the disk is full; a vector is not finite; the parts do not fit together.
         """
-        self._check(unit, chunks, vectors)
+        if unit in self.committed_units or any(shard.unit == unit for shard in self._pending):
+            raise RunFailed("the unit is committed already", where=f"unit {unit}")
+        refuse_unfit(unit, chunks, vectors, self.dim, self.dtype)
         stem = f"{self._next_shard:08d}"
         with disk_errors(self.path):
             staged = self.staging / f"{stem}.vectors.arrow"
@@ -276,22 +276,3 @@ class CollectionWriter:
     def _flushed(self, staged: Path, name: str) -> FileEntry:
         self._store.disk.sync_file(staged)
         return FileEntry(name, *sha256_of(staged))
-
-    def _check(self, unit: int, chunks: Path, vectors: Floats) -> None:
-        where = f"unit {unit}"
-        if unit in self.committed_units or any(shard.unit == unit for shard in self._pending):
-            raise RunFailed("the unit is committed already", where=where)
-        if vectors.ndim != 2 or vectors.shape[1] != self.dim or vectors.dtype != self.dtype:
-            raise RunFailed(
-                f"vectors are {vectors.dtype} {vectors.shape}, the collection holds {self.dtype} of length {self.dim}",
-                where=where,
-            )
-        rows = row_count(chunks)
-        if rows != len(vectors):
-            raise RunFailed(f"{rows} chunks but {len(vectors)} vectors", where=where)
-        bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-        if len(bad):
-            raise RunFailed(
-                f"vector of row {bad[0]} is not finite (so are {len(bad)} in all)", where=where,
-                remedy="Set encoder.dtype to fp32, or collection.vectors to float32",
-            )
