@@ -19,6 +19,7 @@ from workbench.encoders import torch_encoder, torch_import
 from workbench.encoders.base import TokenBatch
 from workbench.encoders.bert_weights import relative_bucket
 from workbench.encoders.cpu_linear import PackedLinear
+from workbench.encoders.done import with_empty
 from workbench.encoders.embed import Embedder
 from workbench.encoders.matrix_rate import matrix_rate
 from workbench.encoders.model import resolve_model
@@ -84,12 +85,33 @@ def test_result_does_not_hang_on_the_batch_s_memory(model):
     np.testing.assert_allclose(pending.vectors(), expected, atol=1e-6)
 
 
-def test_row_without_tokens_is_the_zero_vector(model):
-    engine = encoder(model("bert"))
+@pytest.mark.parametrize(("family", "device"), [("bert", "cpu"), ("qwen3", "cpu"), pytest.param(
+    "bert", "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card"))])
+def test_row_without_tokens_is_the_zero_vector(model, family, device):
+    engine = encoder(model(family), device=device)
     engine.load()
-    vectors = engine.submit(rows(5, 0), NullMeter()).vectors()
-    assert np.linalg.norm(vectors[0]) > 0.99
-    assert not vectors[1].any()
+    vectors = engine.submit(rows(5, 3, 0), NullMeter()).vectors()
+    np.testing.assert_allclose(np.linalg.norm(vectors[:2], axis=1), 1.0, atol=1e-2)
+    assert not vectors[2].any()
+    assert not engine.submit(rows(0, 0), NullMeter()).vectors().any()
+
+
+def test_rows_without_tokens_are_put_back_where_they_were():
+    """Only the others are submitted, and waited for no earlier than all are asked for."""
+    submitted, asked = [], []
+
+    class Later:
+        def vectors(self):
+            asked.append(True)
+            return np.ones((2, 4), np.float32)
+
+    def submit(batch):
+        submitted.append(batch.lengths.tolist())
+        return Later()
+
+    pending = with_empty(TokenBatch(np.arange(5, dtype=np.int32), np.array([0, 3, 0, 2], np.int32)), 4, submit)
+    assert (submitted, asked) == ([[3, 2]], [])
+    assert pending.vectors().tolist() == [[0] * 4, [1] * 4, [0] * 4, [1] * 4]
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"),

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from workbench.core.activity import Activity, Counter, Meter
-from workbench.encoders.base import EncoderSpec, TokenBatch, Vectors
+from workbench.encoders.base import EncoderSpec, Pending, TokenBatch, Vectors
+from workbench.encoders.done import with_empty
 from workbench.encoders.torch_load import load
 from workbench.encoders.torch_network import Network
 
@@ -29,7 +30,7 @@ class CudaForward:
     notes: tuple[str, ...] = ()
 
     def __init__(self, spec: EncoderSpec, device: torch.device, dtype: torch.dtype) -> None:
-        self._device = device
+        self._device, self._dim = device, spec.model.dim
         self._network = Network(spec.model, load(spec, device, dtype))
         self._up = _stream(device)
         self._compute = _stream(device)
@@ -38,8 +39,10 @@ class CudaForward:
         self._held = 0
         torch.cuda.synchronize(device)  # the weights were copied on the default stream
 
-    def submit(self, batch: TokenBatch, meter: Meter) -> CudaPending:
+    def submit(self, batch: TokenBatch, meter: Meter) -> Pending:
         """Queue a batch's copies and kernels. Raises torch.OutOfMemoryError when it does not fit."""
+        if not batch.lengths.all():
+            return with_empty(batch, self._dim, lambda rest: self.submit(rest, meter))
         staging = self._staging[0]
         self._staging.rotate(-1)
         with meter.doing(Activity.COPY):

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from workbench.core.activity import Activity, Counter, Meter
-from workbench.encoders.base import EncoderSpec, TokenBatch
+from workbench.encoders.base import EncoderSpec, Pending, TokenBatch
 from workbench.encoders.cpu_linear import pack_linears
-from workbench.encoders.done import Done
+from workbench.encoders.done import Done, with_empty
 from workbench.encoders.torch_load import load
 from workbench.encoders.torch_network import Network
 
@@ -30,11 +30,11 @@ class HostForward:
             pack_linears(loaded.model)
         self._network = Network(spec.model, loaded)
 
-    def submit(self, batch: TokenBatch, meter: Meter) -> Done:
+    def submit(self, batch: TokenBatch, meter: Meter) -> Pending:
         """Compute a batch. Raises what torch raises when memory is short."""
-        meter.add(Counter.LAUNCHES, 1)
         if not batch.lengths.all():
-            return self._with_empty(batch, meter)
+            return with_empty(batch, self._dim, lambda rest: self.submit(rest, meter))
+        meter.add(Counter.LAUNCHES, 1)
         began = perf_counter_ns()
         with meter.doing(Activity.FORWARD):
             vectors = self._vectors(batch)
@@ -48,15 +48,6 @@ class HostForward:
 
     def close(self) -> None:
         """Nothing runs beside the caller."""
-
-    def _with_empty(self, batch: TokenBatch, meter: Meter) -> Done:
-        """A row without any token (a tokenizer without special tokens, an empty text) has the zero vector."""
-        full = batch.lengths > 0
-        found = np.zeros((len(full), self._dim), np.float32)
-        if full.any():
-            rest = TokenBatch(batch.ids, batch.lengths[full], batch.prompt_tokens)
-            found[full] = self.submit(rest, meter).vectors()
-        return Done(found)
 
     def _vectors(self, batch: TokenBatch) -> torch.Tensor:
         ids = torch.from_numpy(batch.ids.astype(np.int32)).to(self._device)
