@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from workbench.collection.plain_values import plain_values
-from workbench.collection.plain_values import plain_values
 from workbench.collection.shards import CONTENT_HASH
 
 KEY_BYTES = 16
