@@ -1,5 +1,7 @@
 """Stages really run alone, and the pipeline beside them, on a small real input."""
 
+import json
+
 import pytest
 
 from tests.engine.harness import corpus, request
@@ -28,7 +30,23 @@ def test_all_devices_run_at_once(tmp_path):
     two = ["encoder.device=auto,auto", "encoder.tokens_per_second=4000"]
     stages = {stage.name: stage for stage in measure(request(tmp_path, source, *two), 0.5).stages}
     assert stages["encoder"].processes == 2 and stages["encoder"].note.startswith("2 × simulated device")
-    assert stages["encoder"].tokens_per_second <= 8200
+    assert stages["encoder"].tokens_per_second <= 8200 and stages["encoder"].threads == 0
+
+
+def rejected(path, count):
+    """Rows without text."""
+    lines = "".join(json.dumps({"id": f"bad-{number}", "text": None}) + "\n" for number in range(count))
+    path.write_text(lines, encoding="utf-8", newline="\n")
+    return path
+
+
+def test_units_whose_rows_are_all_rejected_are_passed_over(tmp_path):
+    bad = rejected(tmp_path / "bad.jsonl", 48)  # two units
+    mixed = tmp_path / "mixed.jsonl"
+    mixed.write_bytes(bad.read_bytes() + corpus(tmp_path / "good.jsonl", 200).read_bytes())
+    assert all(stage.tokens_per_second > 0 for stage in measure(request(tmp_path, mixed), 0.2).stages)
+    with pytest.raises(UsageError, match="none of the first rows can be embedded"):
+        measure(request(tmp_path, bad), 0.2)
 
 
 def test_worker_rates_for_several_numbers_and_no_input(tmp_path):

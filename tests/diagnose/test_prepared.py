@@ -38,6 +38,12 @@ def test_units_come_back_as_they_were(tmp_path):
     assert [batch.lengths.tolist() for batch in fixed] == [[5, 2], [4], [1]]
 
 
+def test_a_unit_without_rows_is_left_out(tmp_path):
+    unit(tmp_path, 1, [])
+    unit(tmp_path, 2, [3])
+    assert prepared.sizes(tmp_path) == [(2, 1, 3)] and len(prepared.kept(tmp_path)) == 1
+
+
 @given(lengths=st.lists(st.integers(1, 30), min_size=1, max_size=40), budget=st.integers(30, 200), pads=st.booleans())
 def test_repacked_rows_keep_their_tokens_and_the_encoders_budget(tmp_path_factory, lengths, budget, pads):
     folder = Path(tmp_path_factory.mktemp("kept"))

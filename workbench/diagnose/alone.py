@@ -14,12 +14,15 @@ from pathlib import Path
 from time import perf_counter, process_time
 
 import numpy as np
+import pyarrow as pa
 
 from workbench.collection.shards import Floats
+from workbench.core.activity import Meter
 from workbench.core.units import SourceSpec, UnitSpec
 from workbench.diagnose import prepared
 from workbench.diagnose.prepared import Packing
 from workbench.encoders.base import EncoderSpec, ModelSpec, TokenBatch
+from workbench.sources.base import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +99,7 @@ def tokenise_only(share: Share, pipe: Connection) -> None:
     from workbench.text.tokenising import Tokeniser
 
     tokeniser = Tokeniser(share.model)
-    source = open_source(share.source, tokeniser.spans)
-    chunks = source.read(share.units[share.index % len(share.units)], NullMeter()).chunks
+    chunks = _some_chunks(open_source(share.source, tokeniser.spans), share, NullMeter())
     limit = share.budget if share.batching == "tokens" else share.batch_rows
 
     def one(_: UnitSpec) -> tuple[int, int, int]:
@@ -107,6 +109,16 @@ def tokenise_only(share: Share, pipe: Connection) -> None:
         return int(tokens.lengths.sum()), int(chunks.num_rows), 0
 
     _repeat(share, pipe, one)
+
+
+def _some_chunks(source: Source, share: Share, meter: Meter) -> pa.Table:
+    """Rows of the process's own unit, or of the next one that has any: those of a unit may all be rejected."""
+    at = share.index % len(share.units)
+    for unit in (*share.units[at:], *share.units[:at]):
+        chunks = source.read(unit, meter).chunks
+        if chunks.num_rows:
+            break
+    return chunks
 
 
 def worker_only(share: Share, pipe: Connection) -> None:
@@ -199,7 +211,10 @@ def writer_only(replay: Replay, pipe: Connection) -> None:
 def _repeat(
     share: Share, pipe: Connection, one: Callable[[UnitSpec], tuple[int, int, int]], *, once: bool = False
 ) -> None:
-    """Do this process's units until the time is over (at least one), and tell what came of it."""
+    """Do this process's units until the time is over (at least one), and tell what came of it.
+
+    `once`: each unit once, and on until one had rows.
+    """
     mine = share.units[share.index :: share.of] or share.units[:1]
     _ready(pipe)
     began, cpu = perf_counter(), process_time()
@@ -207,7 +222,7 @@ def _repeat(
     for unit in _forever(mine) if not once else iter(mine):
         more = one(unit)
         tokens, rows, nbytes = tokens + more[0], rows + more[1], nbytes + more[2]
-        if perf_counter() - began >= share.seconds:
+        if perf_counter() - began >= share.seconds and (rows or not once):
             break
     pipe.send(Done(tokens, rows, nbytes, perf_counter() - began, process_time() - cpu))
 

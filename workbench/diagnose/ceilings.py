@@ -90,8 +90,8 @@ def _measure(setting: Setting, plan: Plan, folder: Path, seconds: float, tell: T
     )
     try:
         tell("preparing batches")
-        prepared = run_jobs([job(alone.worker_only, prepared_share(setting, plan, str(kept), 2.0 * seconds))])[0]
-        per_row = prepared.tokens / max(1, prepared.rows)
+        prepared = prepare(setting, plan, kept, 2.0 * seconds)
+        per_row = prepared.tokens / prepared.rows
         workers = setting.workers
         stages = [_worker_stage(alone.read_only, "read only", setting, plan, workers, seconds, tell, per_row)]
         stages.append(_worker_stage(alone.tokenise_only, "tokenise only", setting, plan, workers, seconds, tell))
@@ -151,9 +151,17 @@ def _worker_stage(
     return _ceiling(name, run_jobs(jobs), tokens_per_row)
 
 
-def prepared_share(setting: Setting, plan: Plan, keep: str, seconds: float = 1.0) -> Share:
-    """The first units, prepared once and kept in a folder for encoder and writer to replay."""
-    return _share(setting, plan, 0, 1, seconds, keep, _KEPT_UNITS)
+def prepare(setting: Setting, plan: Plan, keep: Path, seconds: float = 1.0) -> Done:
+    """Prepare the first units once and keep them in a folder, for encoder and writer to replay.
+
+    Raises UsageError when none of their rows can be embedded, RunFailed when the process ends.
+    """
+    done = run_jobs([job(alone.worker_only, _share(setting, plan, 0, 1, seconds, str(keep), _KEPT_UNITS))])[0]
+    if not done.rows:
+        raise UsageError(
+            "none of the first rows can be embedded", where=plan.title, remedy="`run` says why, in the rejects"
+        )
+    return done
 
 
 def _share(

@@ -6,7 +6,6 @@ import tempfile
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +14,10 @@ from workbench.core.errors import RunFailed, WorkbenchError
 from workbench.core.profile import Profile
 from workbench.core.run import RunRequest
 from workbench.diagnose import alone, prepared
-from workbench.diagnose.ceilings import job, prepared_share, run_jobs
+from workbench.diagnose.ceilings import job, prepare, run_jobs
 from workbench.encoders.base import EncoderSpec
 from workbench.encoders.registry import encoder_spec
-from workbench.engine.setting import Setting, resolve
+from workbench.engine.setting import resolve
 from workbench.sources.registry import open_source
 
 #: Rows compared.
@@ -73,13 +72,9 @@ class Parity:
             kept = self._folder / "parity"
             kept.mkdir()
             (self._setting.into / "staging").mkdir(parents=True, exist_ok=True)
-            run_jobs([job(alone.worker_only, prepared_share(self._setting, _plan(self._setting), str(kept)))])
+            prepare(self._setting, open_source(self._setting.source).plan(), kept)
             self._batches = str(kept)
         return self._batches
-
-
-def _plan(setting: Setting) -> Any:
-    return open_source(setting.source).plan()
 
 
 def _vectors(task: tuple[EncoderSpec, str, str], pipe: Connection) -> None:

@@ -22,7 +22,12 @@ class Packing:
 
 
 def keep(folder: Path, unit: int, batches: Sequence[tuple[Int32, Int32, Int32]], texts: Sequence[bytes]) -> None:
-    """Write a unit. `batches`: ids [tokens], lengths [rows] and positions [rows] of each; `texts`: of all rows."""
+    """Write a unit. `batches`: ids [tokens], lengths [rows] and positions [rows] of each; `texts`: of all rows.
+
+    A unit without rows (all were rejected) is left out: there is nothing to replay.
+    """
+    if not batches:
+        return
     ids = np.concatenate([batch[0] for batch in batches])
     lengths = np.concatenate([batch[1] for batch in batches])
     counts = np.array([len(batch[1]) for batch in batches])
