@@ -101,6 +101,22 @@ def test_a_file_that_goes_missing_is_a_reject(tmp_path: Path) -> None:
     assert rejects[0]["reason"] == "file cannot be read"
 
 
+def test_a_file_that_cannot_be_parsed_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def deep(text: str) -> None:
+        raise RecursionError(f"too deep for {text}")
+
+    monkeypatch.setattr("workbench.text.documents.parse_markdown", deep)
+    folder = make(tmp_path, **{"a.txt": "first", "b.md": "nested", "c.html": "<p>third</p><![endif--]><p>part</p>"})
+    wanted = spec(tmp_path, folder)
+    plan = open_source(wanted).plan()
+    assert len(plan.units) == 1
+    chunks, rejects = read_all(wanted, plan)
+    assert [chunk["text"].split() for chunk in chunks] == [["first"], ["third", "part"]]
+    assert [(r["row"], r["doc_id"], r["reason"], r["detail"]) for r in rejects] == [
+        (1, "b.md", "file cannot be parsed", "b.md: RecursionError: too deep for nested")
+    ]
+
+
 @pytest.mark.parametrize("line", ["one line only. ", "中文句子，没有空格。", "short lines\n"])
 def test_large_files_are_read_in_parts_and_shares(tmp_path: Path, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("_LARGE", 4000), ("_PART", 2000), ("_LEAST_PART", 250), ("_LEAST_SHARE", 600)):

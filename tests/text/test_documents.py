@@ -77,6 +77,22 @@ def test_html() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "odd",
+    ["<![endif--]>", "<![foo[bar]>", "<![if !IE]>", "<![endif]>", "<![]>", "<![>", "<![CDATA[x > y]]>", "<!endif-->",
+     "<!--[if gte mso 9]><xml>never shown</xml><![endif]-->", "<!ELEMENT x>", "<!>", "</>", "<?php echo 1 ?>"],
+)
+def test_html_with_odd_declarations_keeps_its_text(odd: str) -> None:
+    found = parse_html(f"<h1>Top</h1><p>before</p>{odd}<p>after</p>")
+    assert [section.headings for section in found.sections] == [("Top",)]
+    assert found.sections[0].text.split() == ["before", "after"]
+
+
+@pytest.mark.parametrize("odd", ["<![", "<![foo", "<![CDATA[x", "<!", "<!--", "<![endif--]"])
+def test_html_that_ends_in_a_declaration_keeps_what_was_before(odd: str) -> None:
+    assert parse_html(f"<p>before</p>{odd}").sections[0].text.split()[0] == "before"
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
 def test_shares_hold_all_text_once(count: int) -> None:
     text = "# T\n" + "".join(f"## S{i}\n" + f"word{i} " * 900 + "\n\n" for i in range(9))

@@ -89,8 +89,8 @@ class FolderSource:
                 self._throttle.take(piece.nbytes)
                 key = (piece.path, piece.start)
                 if key != self._parsed[0]:
-                    text = _read(piece, found := Rejects())
-                    self._parsed = key, _parse(Path(piece.label), text) if text else None, found
+                    found = Rejects()
+                    self._parsed = key, _document(piece, found), found
             with meter.doing(Activity.SLICE):
                 parts += self._piece_parts(piece, rejects)
         with meter.doing(Activity.SLICE):
@@ -134,6 +134,21 @@ def _prints(paths: list[Path]) -> tuple[list[str], list[str]]:
             prints.append(f"unreadable {error.errno}")
             exact.append(prints[-1])
     return prints, exact
+
+
+def _document(piece: Piece, rejects: Rejects) -> documents.Document | None:
+    """A piece as headings and text, or None and a reject: one odd file must not cost the others of its unit."""
+    text = _read(piece, rejects)
+    if not text:
+        return None
+    try:
+        return _parse(Path(piece.label), text)
+    except MemoryError:
+        raise  # no fault of the file
+    except Exception as error:
+        why = f"{piece.label}: {type(error).__name__}: {error}"
+        rejects.add(piece.file, "file cannot be parsed", why, doc_id=piece.label)
+        return None
 
 
 def _read(piece: Piece, rejects: Rejects) -> str | None:

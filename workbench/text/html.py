@@ -47,6 +47,13 @@ class _Parser(HTMLParser):
         self._flush()
         return Document(_squeezed("".join(self._title)), tuple(self._sections))
 
+    def parse_html_declaration(self, i: int) -> int:
+        """What begins with "<!" at `i`; the index after it, or −1. Other than CDATA, "<![" begins a comment that ends
+        with the next ">", as the standard has it: `HTMLParser` itself raises on those it does not know."""
+        if self.rawdata.startswith("<![", i) and self.rawdata[i + 3 : i + 9].lower() != "cdata[":
+            return self.parse_bogus_comment(i)
+        return super().parse_html_declaration(i)
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _HIDDEN:
             self._hidden += 1
