@@ -86,6 +86,17 @@ def test_each_bad_row_has_its_reason(tmp_path: Path) -> None:
     assert rejects[0]["chunk_id"] == "chunks#1"
 
 
+def test_a_unit_of_nothing_but_bad_rows_rejects_them(tmp_path: Path) -> None:
+    rows = [("nowhere", n, n + 1) for n in range(300)] + [("doc-0", 0, 5)] * 300
+    wanted = spec(tmp_path, chunk_table(tmp_path / "c.parquet", rows), docs=doc_table(tmp_path), unit_rows=256)
+    plan = open_source(wanted).plan()
+    assert len(plan.units) > 1
+    assert plan.units[0].rows < 300
+    chunks, rejects = read_all(wanted, plan)
+    assert [chunk["text"] for chunk in chunks] == ["plain"] * 300
+    assert [(reject["row"], reject["reason"]) for reject in rejects] == [(n, "unknown doc_id") for n in range(300)]
+
+
 def test_documents_that_are_no_utf8_are_rejected(tmp_path: Path) -> None:
     # the second holds a surrogate pair written as UTF-8, as UTF-16 tools do
     texts = pa.array([b"fine", b"\xed\xa0\xbd\xed\xb8\x80", b"caf\xe9"], pa.binary())

@@ -249,6 +249,8 @@ class DocumentStore(_Texts):
 
     def column(self, name: str, rows: Ints) -> pa.Array:
         """Values of column `title` or `state` at rows ≥ 0, in the order given."""
+        if not len(rows):
+            return pa.array([], _LAYOUT.field(name).type)
         batch = self.batch_of(rows)
         order = np.argsort(batch, kind="stable")
         used, begins = np.unique(batch[order], return_index=True)
@@ -256,5 +258,4 @@ class DocumentStore(_Texts):
             self.batches[int(number)].column(name).take(pa.array(part - self.firsts[number]))
             for number, part in zip(used, np.split(rows[order], begins[1:]), strict=True)
         ]
-        values = pa.concat_arrays(pieces) if len(rows) else pa.array([], _LAYOUT.field(name).type)
-        return values.take(pa.array(np.argsort(order, kind="stable")))
+        return pa.concat_arrays(pieces).take(pa.array(np.argsort(order, kind="stable")))
