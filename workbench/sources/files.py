@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workbench.core.errors import UsageError
+from workbench.sources import storage
 
 WHOLE = 4 << 20  # a file up to this size is hashed whole
 _BLOCK, _BLOCKS = 1 << 16, 16
@@ -24,9 +25,9 @@ _SPARE = 64 << 20  # bytes that stay free beside what is laid out
 
 
 def require_file(path: Path) -> None:
-    """Raises UsageError unless `path` is a file that can be read."""
+    """Raises UsageError unless `path` is a file that can be read; RunFailed when its storage fails."""
     try:
-        with path.open("rb"):
+        with storage.patiently(lambda: path.open("rb"), path):
             return
     except FileNotFoundError:
         raise UsageError("there is no such file", where=str(path)) from None
@@ -34,11 +35,18 @@ def require_file(path: Path) -> None:
         raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from error
 
 
-def open_parquet(path: Path) -> pq.ParquetFile:
-    """An open parquet file. Raises UsageError when it is missing or is none."""
+def open_parquet(path: Path, footer: pq.FileMetaData | None = None) -> pq.ParquetFile:
+    """An open parquet file. Raises UsageError when it is missing or is none, RunFailed when its storage fails.
+
+    `footer`: its footer, where that was read before.
+    """
     require_file(path)
+
+    def opened() -> pq.ParquetFile:
+        return pq.ParquetFile(path, metadata=footer, memory_map=False, buffer_size=1 << 20, pre_buffer=False)
+
     try:
-        return pq.ParquetFile(path, memory_map=False, buffer_size=1 << 20, pre_buffer=False)
+        return storage.patiently(opened, path)
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).split("\n")[0]
         raise UsageError(f"is not a readable parquet file ({reason})", where=str(path)) from error

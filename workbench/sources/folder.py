@@ -17,7 +17,7 @@ from workbench.core.activity import Activity, Meter
 from workbench.core.errors import UsageError
 from workbench.core.throttle import Throttle
 from workbench.core.units import Plan, SourceSpec, UnitSpec
-from workbench.sources import cutting, files, folder_files
+from workbench.sources import cutting, files, folder_files, storage
 from workbench.sources.base import TokenSpans, UnitRows
 from workbench.sources.cut_rows import Part, cut_rows
 from workbench.sources.folder_files import FOLDERS, Piece
@@ -90,11 +90,16 @@ class FolderSource:
                 key = (piece.path, piece.start)
                 if key != self._parsed[0]:
                     found = Rejects()
-                    self._parsed = key, _document(piece, found), found
+                    self._parsed = key, _document(piece, found, self._home(Path(piece.path))), found
             with meter.doing(Activity.SLICE):
                 parts += self._piece_parts(piece, rejects)
         with meter.doing(Activity.SLICE):
             return cut_rows(parts, self._spec, self._spans, rejects, unit.skip, nbytes)
+
+    def _home(self, path: Path) -> Path | None:
+        """The folder that was named and holds a file, or the folder of a file that was named itself."""
+        named = [Path(given) for given in self._spec.paths]
+        return path.parent if path in named else next((one for one in named if one in path.parents), None)
 
     def _piece_parts(self, piece: Piece, rejects: Rejects) -> list[Part]:
         _, document, found = self._parsed
@@ -136,9 +141,9 @@ def _prints(paths: list[Path]) -> tuple[list[str], list[str]]:
     return prints, exact
 
 
-def _document(piece: Piece, rejects: Rejects) -> documents.Document | None:
+def _document(piece: Piece, rejects: Rejects, home: Path | None) -> documents.Document | None:
     """A piece as headings and text, or None and a reject: one odd file must not cost the others of its unit."""
-    text = _read(piece, rejects)
+    text = _read(piece, rejects, home)
     if not text:
         return None
     try:
@@ -151,12 +156,17 @@ def _document(piece: Piece, rejects: Rejects) -> documents.Document | None:
         return None
 
 
-def _read(piece: Piece, rejects: Rejects) -> str | None:
-    """Text of a piece with plain line ends, or None and a reject."""
-    try:
-        with Path(piece.path).open("rb") as file:
+def _read(piece: Piece, rejects: Rejects, home: Path | None) -> str | None:
+    """Text of a piece with plain line ends, or None and a reject. Raises RunFailed when its storage fails."""
+    path = Path(piece.path)
+
+    def stored() -> bytes:
+        with path.open("rb") as file:
             file.seek(piece.start)
-            data = file.read(piece.stop - piece.start)
+            return file.read(piece.stop - piece.start)
+
+    try:
+        data = storage.patiently(stored, path, home)
     except OSError as error:
         rejects.add(piece.file, "file cannot be read", f"{piece.label}: {error.strerror}", doc_id=piece.label)
         return None

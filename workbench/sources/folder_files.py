@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from workbench.sources import storage
 from workbench.sources.cutting import LEAST_UNITS
 from workbench.sources.line_scan import scan
 
@@ -136,9 +137,9 @@ def pieces(files: Sequence[tuple[Path, str]]) -> Iterator[Piece]:
 
 def _size(path: Path) -> int:
     try:
-        return path.stat().st_size
+        return storage.patiently(lambda: path.stat().st_size, path)
     except OSError:
-        return 0
+        return 0  # told as a reject when it is read
 
 
 def _parts(path: Path, label: str, number: int, size: int) -> Iterator[Piece]:

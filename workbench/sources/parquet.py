@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from workbench.sources import files
+from workbench.sources import files, storage
 
 _BATCH_BYTES = 4 << 20
 
@@ -22,6 +22,7 @@ class ForwardReader:
 
     def __init__(self, path: Path) -> None:
         """Raises UsageError when the file is missing or no parquet."""
+        self._path = path
         self._file = files.open_parquet(path)
         metadata = self._file.metadata
         groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
@@ -53,7 +54,13 @@ class ForwardReader:
         yield from self._file.iter_batches(rows, row_groups=[group], columns=columns, use_threads=False)
 
     def read(self, start: int, stop: int) -> tuple[pa.Table, int]:
-        """Rows [start, stop) of the file with all columns, and the stored bytes they take."""
+        """Rows [start, stop) of the file with all columns, and the stored bytes they take.
+
+        Raises RunFailed when the storage fails, OSError or ArrowInvalid when the file is broken inside.
+        """
+        return storage.patiently(lambda: self._read(start, stop), self._path)
+
+    def _read(self, start: int, stop: int) -> tuple[pa.Table, int]:
         parts: list[pa.RecordBatch] = []
         at, nbytes = start, 0.0
         while at < stop:
@@ -70,7 +77,7 @@ class ForwardReader:
             self._at, self._left = int(self._firsts[group]), None
         parts: list[pa.RecordBatch] = []
         while self._at < stop:
-            batch = self._left if self._left is not None else next(self._stream)
+            batch = self._left if self._left is not None else self._next()
             skip = min(max(0, start - self._at), batch.num_rows)
             take = min(batch.num_rows - skip, stop - self._at - skip)
             if take > 0:
@@ -79,3 +86,15 @@ class ForwardReader:
             self._at += used
             self._left = batch.slice(used) if used < batch.num_rows else None
         return parts
+
+    def _next(self) -> pa.RecordBatch:
+        assert self._stream is not None
+        try:
+            batch = next(self._stream, None)
+        except BaseException:
+            self._stream = None  # a generator that raised is at its end: reading again needs a new one
+            raise
+        if batch is None:
+            self._stream = None
+            raise OSError(f"{self._path.name}: row group {self._group} has fewer rows than its footer says")
+        return batch

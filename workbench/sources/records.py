@@ -24,7 +24,7 @@ from workbench.core.errors import UsageError
 from workbench.core.throttle import Throttle
 from workbench.core.units import Plan, SourceSpec, UnitSpec
 from workbench.sources import columns as cols
-from workbench.sources import cutting, files
+from workbench.sources import cutting, files, storage
 from workbench.sources.base import CHUNK_SCHEMA, UnitRows
 from workbench.sources.formats import FORMATS, ending
 from workbench.sources.rows import Rejects, unit_rows
@@ -142,7 +142,7 @@ class RecordsSource:
         number, first = map(int, unit.extent.split("@"))
         with meter.doing(Activity.READ):
             file, names = self._file(number)
-            raw = file.read(unit, first)
+            raw = storage.patiently(lambda: file.read(unit, first), self._paths[number])
             self._throttle.take(raw.nbytes)
         with meter.doing(Activity.SLICE):
             rows = _judged(raw, names, file, self._labels[number], unit)
