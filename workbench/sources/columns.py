@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,6 +23,7 @@ USUAL: dict[str, tuple[str, ...]] = {
 }
 #: Names the collection needs for itself; a user's column of such a name gets "_" put after it.
 RESERVED = frozenset({*CHUNK_SCHEMA.names, "content_hash", "vector"})
+_TEXT = pa.large_string()
 
 
 def find(
@@ -73,19 +75,65 @@ def renamed(names: Sequence[str]) -> dict[str, str]:
     return result
 
 
+def fitting(schema: pa.Schema, role: str, chosen: str, where: str, notes: list[str]) -> str | None:
+    """Name of the column of a role that a table can do without; one found of a wrong type is left alone and noted.
+
+    Raises:
+        UsageError: the chosen column is not there, or its type cannot be it.
+    """
+    name = find(schema.names, role, chosen, where)
+    if name is None:
+        return None
+    kind = schema.field(name).type
+    good, what = (is_title(kind), "titles") if role == "title" else (is_id(kind), "ids")
+    if not good:
+        why = f"column {name!r} holds {_short(kind)}, which cannot be {what}"
+        if chosen:
+            raise UsageError(why, where=where, remedy=f"Name another column with --set source.{role}=NAME")
+        notes.append(why)
+        return None
+    return name
+
+
+def _short(kind: pa.DataType) -> str:
+    text = str(kind)
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def _inner(kind: pa.DataType) -> pa.DataType:
+    """Type of the values themselves."""
+    stored = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
+    return stored.value_type if pa.types.is_dictionary(stored) else stored
+
+
+def is_uuid(kind: pa.DataType) -> bool:
+    """Whether a column holds UUIDs as such."""
+    return getattr(kind, "extension_name", "") == "arrow.uuid"
+
+
 def is_text(kind: pa.DataType) -> bool:
     """Whether a column of this type can hold text."""
-    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+    inner = _inner(kind)
     return bool(
         pa.types.is_string(inner) or pa.types.is_large_string(inner) or pa.types.is_string_view(inner)
-        or pa.types.is_binary(inner) or pa.types.is_large_binary(inner) or pa.types.is_null(inner)
+        or pa.types.is_binary(inner) or pa.types.is_large_binary(inner) or pa.types.is_binary_view(inner)
+        or pa.types.is_null(inner)
     )
 
 
 def is_id(kind: pa.DataType) -> bool:
     """Whether a column of this type can hold ids."""
-    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return is_text(inner) or bool(pa.types.is_integer(inner) or pa.types.is_floating(inner))
+    inner = _inner(kind)
+    numbers = pa.types.is_integer(inner) or pa.types.is_floating(inner) or pa.types.is_decimal(inner)
+    return is_text(kind) or is_uuid(kind) or bool(numbers)
+
+
+def is_title(kind: pa.DataType) -> bool:
+    """Whether a column of this type can hold titles: what can be written as text."""
+    inner = _inner(kind)
+    zoned = pa.types.is_timestamp(inner) and inner.tz is not None  # Windows has no time zones to write it with
+    time = pa.types.is_temporal(inner) and not pa.types.is_interval(inner) and not zoned
+    return is_id(kind) or bool(pa.types.is_boolean(inner) or time)
 
 
 def require(kind: pa.DataType, name: str, good: bool, wanted: str, where: str) -> None:
@@ -95,7 +143,7 @@ def require(kind: pa.DataType, name: str, good: bool, wanted: str, where: str) -
 
 
 def plain(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """One array without dictionaries or extension types."""
+    """One array without dictionaries, extension types and views (Arrow cannot take rows out of these)."""
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if isinstance(array, pa.ChunkedArray):  # no chunk at all, or too much for 32-bit offsets
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
@@ -103,7 +151,22 @@ def plain(column: pa.ChunkedArray | pa.Array) -> pa.Array:
         array = array.storage
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
-    return array
+    kind = _unviewed(array.type)
+    return array if array.type == kind else array.cast(kind)
+
+
+def _unviewed(kind: pa.DataType) -> pa.DataType:
+    """A type with large strings and binaries instead of views, inside of lists and structs too."""
+    if pa.types.is_string_view(kind):
+        return pa.large_string()
+    if pa.types.is_binary_view(kind):
+        return pa.large_binary()
+    if pa.types.is_struct(kind):
+        return pa.struct([item.with_type(_unviewed(item.type)) for item in kind])
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        made = pa.list_ if pa.types.is_list(kind) else pa.large_list
+        return made(kind.value_field.with_type(_unviewed(kind.value_type)))
+    return kind
 
 
 def as_bytes(column: pa.ChunkedArray | pa.Array) -> pa.Array:
@@ -111,8 +174,6 @@ def as_bytes(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     array = plain(column)
     if pa.types.is_null(array.type):
         return pa.nulls(len(array), pa.large_binary())
-    if pa.types.is_string_view(array.type):
-        array = array.cast(pa.large_string())
     if pa.types.is_string(array.type) or pa.types.is_binary(array.type):
         array = array.view(pa.binary()).cast(pa.large_binary())
     return array.view(pa.large_binary())
@@ -121,6 +182,10 @@ def as_bytes(column: pa.ChunkedArray | pa.Array) -> pa.Array:
 def as_ids(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     """An id column as large_string with nulls; whole numbers as decimals (7.0 as "7"), broken UTF-8 as null."""
     array = plain(column)
+    if is_uuid(column.type):
+        return pa.array([None if value is None else str(UUID(bytes=value)) for value in array.to_pylist()], _TEXT)
+    if pa.types.is_decimal(array.type):
+        return pc.replace_substring_regex(array.cast(_TEXT), r"\.0+$", "")
     if pa.types.is_floating(array.type):  # what tools without nullable integers make of a column with nulls
         whole = pc.equal(pc.floor(array), array)
         as_int = pc.if_else(whole, array, None).cast(pa.int64(), safe=False).cast(pa.large_string())
@@ -134,7 +199,10 @@ def as_ids(column: pa.ChunkedArray | pa.Array) -> pa.Array:
 def as_plain_string(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     """A title column as string, "" for null and broken UTF-8."""
     array = plain(column)
-    texts, _ = valid_text(as_bytes(array)) if is_text(array.type) else (array.cast(pa.large_string()), None)
+    if is_uuid(column.type):
+        texts = as_ids(column)
+    else:
+        texts = valid_text(as_bytes(array))[0] if is_text(array.type) else array.cast(pa.large_string())
     return pc.fill_null(texts, "").cast(pa.string())
 
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from workbench.core.errors import UsageError
 from workbench.core.units import Columns
 from workbench.sources import columns as cols
 from workbench.sources import files
@@ -43,12 +44,13 @@ _IDS = pa.schema([("id", pa.large_string()), ("row", pa.int64())])
 
 @dataclass(frozen=True, slots=True)
 class DocumentTable:
-    """The document table as given: files and the columns that matter."""
+    """The document table as given: files, the columns that matter, and what a person should know of them."""
 
     paths: tuple[Path, ...]
     doc_id: str
     text: str
     title: str | None
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -65,15 +67,18 @@ def find_documents(paths: Sequence[Path], wanted: Columns) -> DocumentTable:
     chosen = wanted.doc_id if wanted.doc_id in names else ""
     doc_id = cols.find(names, "doc_id", chosen, where, required=True, usual=(*cols.USUAL["doc_id"], "id", "_id"))
     text = cols.find(names, "text", wanted.text, where, required=True)
-    title = cols.find(names, "title", wanted.title if wanted.title in names else "", where)
+    notes: list[str] = []
+    title = cols.fitting(schema, "title", wanted.title if wanted.title in names else "", where, notes)
     assert doc_id is not None and text is not None
-    cols.require(schema.field(text).type, text, cols.is_text(schema.field(text).type), "text", where)
-    cols.require(schema.field(doc_id).type, doc_id, cols.is_id(schema.field(doc_id).type), "ids", where)
-    for path in paths[1:]:
-        others = files.open_parquet(path).schema_arrow.names
+    for path in paths:
+        found = files.open_parquet(path).schema_arrow
         for role, name in (("doc_id", doc_id), ("text", text)):
-            cols.find(others, role, name, str(path), required=True)
-    return DocumentTable(tuple(paths), doc_id, text, title)
+            cols.find(found.names, role, name, str(path), required=True)
+        cols.require(found.field(text).type, text, cols.is_text(found.field(text).type), "text", str(path))
+        cols.require(found.field(doc_id).type, doc_id, cols.is_id(found.field(doc_id).type), "ids", str(path))
+        if title in found.names and not cols.is_title(found.field(title).type):
+            raise UsageError(f"column {title!r} cannot be titles here", where=str(path))
+    return DocumentTable(tuple(paths), doc_id, text, title, tuple(notes))
 
 
 def lay_out_documents(table: DocumentTable, cache: Path) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,10 +47,16 @@ def open_parquet(path: Path, footer: pq.FileMetaData | None = None) -> pq.Parque
         return pq.ParquetFile(path, metadata=footer, memory_map=False, buffer_size=1 << 20, pre_buffer=False)
 
     try:
-        return storage.patiently(opened, path)
+        file = storage.patiently(opened, path)
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).split("\n")[0]
         raise UsageError(f"is not a readable parquet file ({reason})", where=str(path)) from error
+    twice = [name for name, count in Counter(file.schema_arrow.names).items() if count > 1]
+    if twice:
+        raise UsageError(
+            f"has more than one column named {twice[0]!r}", where=str(path), remedy="Give each a name of its own"
+        )
+    return file
 
 
 def parquet_print(path: Path) -> str:

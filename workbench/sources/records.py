@@ -90,13 +90,17 @@ class RecordFile(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Columns of a table of records; `own` maps the user's columns to what they are called beside ours."""
+    """Columns of a table of records; `own` maps the user's columns to what they are called beside ours.
+
+    `notes`: what a person should know of the columns.
+    """
 
     chunk_id: str | None
     doc_id: str | None
     title: str | None
     text: str
     own: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
 
 class RecordsSource:
@@ -125,6 +129,7 @@ class RecordsSource:
                 units.append(UnitSpec(len(units), extent, raw.start, raw.stop, raw.rows, raw.nbytes))
                 left -= raw.rows
         renames = {name: new for _, names in opened for name, new in names.own.items() if name != new}
+        notes = dict.fromkeys(note for _, names in opened for note in names.notes)
         identity = {
             "kind": "records",
             "content": files.combined([file.fingerprint for file, _ in opened]),
@@ -134,7 +139,7 @@ class RecordsSource:
         return Plan(
             tuple(units), identity, total, sum(unit.nbytes for unit in units),
             first if len(self._paths) == 1 else f"{first} and {len(self._paths) - 1} more",
-            tuple(f"column {name!r} is kept as {new!r}" for name, new in renames.items()),
+            (*notes, *(f"column {name!r} is kept as {new!r}" for name, new in renames.items())),
         )
 
     def read(self, unit: UnitSpec, meter: Meter) -> UnitRows:
@@ -195,14 +200,12 @@ def _names(schema: pa.Schema, spec: SourceSpec, where: str) -> Names:
     text = cols.find(names, "text", wanted.text, where, required=True)
     assert text is not None
     cols.require(schema.field(text).type, text, cols.is_text(schema.field(text).type), "text", where)
-    found = {role: cols.find(names, role, getattr(wanted, role), where) for role in ("chunk_id", "doc_id", "title")}
-    for role in ("chunk_id", "doc_id"):
-        name = found[role]
-        if name is not None and not cols.is_id(schema.field(name).type):
-            found[role] = None
+    notes: list[str] = []
+    roles = ("chunk_id", "doc_id", "title")
+    found = {role: cols.fitting(schema, role, getattr(wanted, role), where, notes) for role in roles}
     used = {text, *found.values()}
     own = [name for name in names if name not in used]
-    return Names(found["chunk_id"], found["doc_id"], found["title"], text, cols.renamed(own))
+    return Names(found["chunk_id"], found["doc_id"], found["title"], text, cols.renamed(own), tuple(notes))
 
 
 def common_schema(opened: Sequence[tuple[RecordFile, Names]]) -> pa.Schema:

@@ -56,6 +56,7 @@ class _Names:
     start: str
     end: str
     own: dict[str, str]
+    notes: tuple[str, ...] = ()
 
 
 class TablesSource:
@@ -73,7 +74,7 @@ class TablesSource:
     def plan(self) -> Plan:
         """See `Source.plan`; lays the documents out in the cache."""
         readers = [self._reader(number) for number in range(len(self._paths))]
-        notes = documents.lay_out_documents(self._documents(), Path(self._spec.cache))
+        notes = self._documents().notes + documents.lay_out_documents(self._documents(), Path(self._spec.cache))
         total = sum(sum(reader.rows) for reader, _ in readers)
         total = min(total, self._spec.limit or total)
         if total == 0:
@@ -89,6 +90,7 @@ class TablesSource:
                 units.append(UnitSpec(len(units), str(number), start, stop, stop - start, nbytes))
         files.give_memory_back()
         renames = {name: new for _, names in readers for name, new in names.own.items() if name != new}
+        notes += tuple(dict.fromkeys(note for _, names in readers for note in names.notes))
         notes += tuple(f"column {name!r} is kept as {new!r}" for name, new in renames.items())
         identity = {
             "kind": "tables",
@@ -139,8 +141,9 @@ def _names(schema: pa.Schema, spec: SourceSpec, where: str) -> _Names:
     doc_id = cols.find(schema.names, "doc_id", wanted.doc_id, where, required=True)
     start = cols.find(schema.names, "start", wanted.start, where, required=True)
     end = cols.find(schema.names, "end", wanted.end, where, required=True)
-    chunk_id = cols.find(schema.names, "chunk_id", wanted.chunk_id, where)
-    title = cols.find(schema.names, "title", wanted.title if wanted.title in schema.names else "", where)
+    notes: list[str] = []
+    chunk_id = cols.fitting(schema, "chunk_id", wanted.chunk_id, where, notes)
+    title = cols.fitting(schema, "title", wanted.title if wanted.title in schema.names else "", where, notes)
     assert doc_id is not None and start is not None and end is not None
     cols.require(schema.field(doc_id).type, doc_id, cols.is_id(schema.field(doc_id).type), "ids", where)
     for name in (start, end):
@@ -148,7 +151,7 @@ def _names(schema: pa.Schema, spec: SourceSpec, where: str) -> _Names:
         good = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind)
         cols.require(kind, name, good, "whole numbers", where)
     own = [name for name in schema.names if name not in (chunk_id, doc_id, title, start, end)]
-    return _Names(chunk_id, doc_id, title, start, end, cols.renamed(own))
+    return _Names(chunk_id, doc_id, title, start, end, cols.renamed(own), tuple(notes))
 
 
 def _stretches(reader: ForwardReader, names: _Names) -> list[cutting.Stretch]:
