@@ -55,7 +55,7 @@ class CsvRows:
         for number in range(reader.num_record_batches):
             batch = reader.get_batch(number)
             offsets = np.frombuffer(batch.column(self._text).buffers()[1], dtype=np.int64)
-            stretches.append(cutting.Stretch(batch.num_rows, int(offsets[batch.num_rows])))
+            stretches.append(cutting.Stretch(batch.num_rows, int(offsets[batch.num_rows]), batch.nbytes))
         stretches = cutting.limited(stretches, limit)
         cuts = cutting.cut(stretches, cutting.unit_rows(spec, total), spec.unit_bytes)
         return [RawUnit(start, stop, stop - start, nbytes) for start, stop, nbytes in cuts]

@@ -11,14 +11,21 @@ from workbench.core.units import SourceSpec, UnitSpec
 
 LEAST_UNITS = 64  # so that all workers have work even with a small input
 LEAST_ROWS = 256  # but a unit has a price of its own, and batches never reach beyond it
+#: Bytes of all columns of a unit: a worker holds them at once, and pictures may lie beside the text.
+_WIDE, _WIDE_TIMES = 64_000_000, 8
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Consecutive rows that are stored together: a row group, a record batch, a file."""
+    """Consecutive rows that are stored together: a row group, a record batch, a file.
+
+    Attributes:
+        nbytes: bytes of text. whole: bytes of all columns, where they are read too.
+    """
 
     rows: int
     nbytes: int
+    whole: int = 0
 
 
 def unit_rows(spec: SourceSpec, total: int) -> int:
@@ -27,23 +34,27 @@ def unit_rows(spec: SourceSpec, total: int) -> int:
 
 
 def cut(stretches: Sequence[Stretch], rows: int, nbytes: int) -> list[tuple[int, int, int]]:
-    """Cut stretches into units of about `rows` rows or `nbytes` bytes: (start row, stop row, bytes).
+    """Cut stretches into units of about `rows` rows or `nbytes` bytes of text: (start row, stop row, bytes of text).
 
     A large stretch is cut evenly, small neighbours are joined; a unit never mixes a part of a stretch with another.
+    All columns of a unit have at most about 64 MB (8 times the text, if that is more).
     """
     units: list[tuple[int, int, int]] = []
-    start = at = held = 0
+    start = at = held = whole = 0
+    most = max(_WIDE, _WIDE_TIMES * nbytes)
     for stretch in stretches:
-        if at > start and (at - start + stretch.rows > rows or held + stretch.nbytes > nbytes):
+        full = at - start + stretch.rows > rows or held + stretch.nbytes > nbytes or whole + stretch.whole > most
+        if at > start and full:
             units.append((start, at, held))
-            start, held = at, 0
-        parts = min(stretch.rows, max(-(-stretch.rows // rows), -(-stretch.nbytes // nbytes)))
+            start, held, whole = at, 0, 0
+        parts = max(-(-stretch.rows // rows), -(-stretch.nbytes // nbytes), -(-stretch.whole // most))
+        parts = min(stretch.rows, parts)
         if parts > 1:
             edges = [at + stretch.rows * part // parts for part in range(parts + 1)]
             units += [(a, b, stretch.nbytes * (b - a) // stretch.rows) for a, b in pairwise(edges)]
             start = at = edges[-1]
         else:
-            at, held = at + stretch.rows, held + stretch.nbytes
+            at, held, whole = at + stretch.rows, held + stretch.nbytes, whole + stretch.whole
     if at > start:
         units.append((start, at, held))
     return units
@@ -70,7 +81,8 @@ def limited(stretches: Iterable[Stretch], limit: int) -> list[Stretch]:
     for stretch in stretches:
         if limit and stretch.rows >= left:
             if left:
-                kept.append(Stretch(left, stretch.nbytes * left // stretch.rows))
+                sizes = (size * left // stretch.rows for size in (stretch.nbytes, stretch.whole))
+                kept.append(Stretch(left, *sizes))
             return kept
         kept.append(stretch)
         left -= stretch.rows

@@ -18,6 +18,9 @@ class ForwardReader:
 
     Ranges that other workers read are skipped; a range behind the stream or in another row group opens a new stream
     at its row group. Memory: one batch and the pages it comes from, never a row group.
+
+    Attributes:
+        rows, sizes: rows and uncompressed bytes of each row group.
     """
 
     def __init__(self, path: Path) -> None:
@@ -30,7 +33,7 @@ class ForwardReader:
         self._firsts = np.concatenate(([0], np.cumsum(self.rows))).astype(np.int64)
         columns = [[group.column(number) for number in range(group.num_columns)] for group in groups]
         self._stored = [sum(column.total_compressed_size for column in inside) for inside in columns]
-        self._sizes = [group.total_byte_size for group in groups]
+        self.sizes = [group.total_byte_size for group in groups]
         self._stream: Iterator[pa.RecordBatch] | None = None
         self._group = -1
         self._at = 0  # row of the file where `_left`, then the stream, goes on
@@ -50,7 +53,7 @@ class ForwardReader:
 
     def batches(self, group: int, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The batches of one row group, about 4 MB each. `use_threads` is off: the cores belong to the workers."""
-        rows = int(np.clip(self.rows[group] * _BATCH_BYTES // max(1, self._sizes[group]), 16, 65_536))
+        rows = int(np.clip(self.rows[group] * _BATCH_BYTES // max(1, self.sizes[group]), 16, 65_536))
         yield from self._file.iter_batches(rows, row_groups=[group], columns=columns, use_threads=False)
 
     def read(self, start: int, stop: int) -> tuple[pa.Table, int]:

@@ -39,8 +39,9 @@ class ParquetRows:
 
     def units(self, spec: SourceSpec, total: int, limit: int) -> list[RawUnit]:
         """Row groups, cut or joined to units."""
-        sizes = zip(self._reader.rows, self._reader.column_bytes(self._text), strict=True)
-        stretches = cutting.limited([cutting.Stretch(rows, nbytes) for rows, nbytes in sizes], limit)
+        reader = self._reader
+        sizes = zip(reader.rows, reader.column_bytes(self._text), reader.sizes, strict=True)
+        stretches = cutting.limited([cutting.Stretch(*size) for size in sizes], limit)
         cuts = cutting.cut(stretches, cutting.unit_rows(spec, total), spec.unit_bytes)
         return [RawUnit(start, stop, stop - start, nbytes) for start, stop, nbytes in cuts]
 

@@ -167,7 +167,8 @@ def _stretches(reader: ForwardReader, names: _Names) -> list[cutting.Stretch]:
         counted[group] = total
     rows = sum(reader.rows[group] for group in counted)
     average = sum(counted.values()) / max(1, rows)
-    return [cutting.Stretch(reader.rows[g], counted.get(g, int(average * reader.rows[g]))) for g in groups]
+    texts = [counted.get(group, int(average * reader.rows[group])) for group in groups]
+    return [cutting.Stretch(*sizes) for sizes in zip(reader.rows, texts, reader.sizes, strict=True)]
 
 
 def _offsets(column: pa.ChunkedArray | pa.Array) -> tuple[Ints, NDArray[np.bool_], NDArray[np.bool_]]:
