@@ -29,7 +29,9 @@ class CsvRows:
     def __init__(self, path: Path, packing: str, cache: Path) -> None:
         self._path, self._packing = path, packing
         self._layout = cache / f"csv-{files.combined([VERSION, path.suffix, files.file_print(path)])[:20]}.arrow"
+        self._map: Any = None
         self._reader: Any = None
+        self._schema: pa.Schema | None = None
         self._firsts: NDArray[np.int64] = np.zeros(1, dtype=np.int64)
         self._text = ""
         self.rows = 0
@@ -41,7 +43,7 @@ class CsvRows:
 
     def schema(self) -> pa.Schema:
         """All columns as text."""
-        schema = self._mapped().schema
+        schema = self._schema or self._mapped().schema
         return pa.schema([(schema.field(i).name, pa.large_string()) for i in range(len(schema) - 2)])
 
     def use(self, names: Names) -> None:
@@ -80,6 +82,12 @@ class CsvRows:
         kept = numbers.filter(good).to_numpy(zero_copy_only=False)
         return RawRows(self._texts(table), kept, table.nbytes, rejects)
 
+    def close(self) -> None:
+        """Let go of the layout; where its batches begin is kept."""
+        if self._map is not None:
+            self._map.close()
+        self._map = self._reader = None
+
     def place(self, numbers: NDArray[np.int64]) -> pa.Array:
         """`notes.csv#12`."""
         return cols.joined(f"{self._path.name}#", pa.array(numbers))
@@ -95,7 +103,10 @@ class CsvRows:
     def _mapped(self) -> Any:
         if self._reader is None:
             files.require_file(self._layout)
-            self._reader = pa.ipc.open_file(pa.memory_map(str(self._layout)))
+            self._map = pa.memory_map(str(self._layout))
+            self._reader = pa.ipc.open_file(self._map)
+        if self._schema is None:
+            self._schema = self._reader.schema
             sizes = [self._reader.get_batch(i).num_rows for i in range(self._reader.num_record_batches)]
             self._firsts = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
             self.rows = int(self._firsts[-1])

@@ -113,6 +113,9 @@ class JsonRows:
                 rows.append(row)
         return RawRows(self._table(rows), np.array(numbers, dtype=np.int64), len(data), rejects)
 
+    def close(self) -> None:
+        """Nothing is open between reads."""
+
     def place(self, numbers: NDArray[np.int64]) -> pa.Array:
         """`notes.jsonl:12`, lines counted from 1 as editors do."""
         return cols.joined(f"{self._given.name}:", pa.array(numbers + 1))

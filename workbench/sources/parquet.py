@@ -1,4 +1,4 @@
-"""Reading ranges of rows from a parquet file, forward, with one stream that stays open."""
+"""Reading ranges of rows from a parquet file, forward, with one stream that stays open until it is closed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from workbench.core.errors import UsageError
 from workbench.sources import files, storage
 
 _BATCH_BYTES = 4 << 20
@@ -17,7 +19,8 @@ class ForwardReader:
     """Rows of a parquet file by range; ascending ranges of one row group are decoded once.
 
     Ranges that other workers read are skipped; a range behind the stream or in another row group opens a new stream
-    at its row group. Memory: one batch and the pages it comes from, never a row group.
+    at its row group. Memory: one batch and the pages it comes from, never a row group. After `close` only the footer
+    is kept, and what is read next opens the file again.
 
     Attributes:
         rows, sizes: rows and uncompressed bytes of each row group.
@@ -26,8 +29,11 @@ class ForwardReader:
     def __init__(self, path: Path) -> None:
         """Raises UsageError when the file is missing or no parquet."""
         self._path = path
-        self._file = files.open_parquet(path)
-        metadata = self._file.metadata
+        self._file: pq.ParquetFile | None = files.open_parquet(path)
+        self._stamp = _stamp(path)
+        self._footer = metadata = self._file.metadata
+        #: Arrow schema of the file.
+        self.schema: pa.Schema = self._file.schema_arrow
         groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
         self.rows = [group.num_rows for group in groups]
         self._firsts = np.concatenate(([0], np.cumsum(self.rows))).astype(np.int64)
@@ -39,14 +45,23 @@ class ForwardReader:
         self._at = 0  # row of the file where `_left`, then the stream, goes on
         self._left: pa.RecordBatch | None = None
 
-    @property
-    def schema(self) -> pa.Schema:
-        """Arrow schema of the file."""
-        return self._file.schema_arrow
+    def close(self) -> None:
+        """Let go of the file."""
+        self._stream = self._left = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _opened(self) -> pq.ParquetFile:
+        if self._file is None:
+            self._file = files.open_parquet(self._path, self._footer)
+            if _stamp(self._path) != self._stamp:
+                raise UsageError("has changed while it was read", where=str(self._path), remedy="Run again")
+        return self._file
 
     def column_bytes(self, name: str) -> list[int]:
         """Uncompressed bytes of a column in each row group."""
-        metadata = self._file.metadata
+        metadata = self._footer
         index = next(i for i in range(metadata.num_columns) if metadata.schema.column(i).path == name)
         groups = range(metadata.num_row_groups)
         return [metadata.row_group(group).column(index).total_uncompressed_size for group in groups]
@@ -54,7 +69,7 @@ class ForwardReader:
     def batches(self, group: int, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The batches of one row group, about 4 MB each. `use_threads` is off: the cores belong to the workers."""
         rows = int(np.clip(self.rows[group] * _BATCH_BYTES // max(1, self.sizes[group]), 16, 65_536))
-        yield from self._file.iter_batches(rows, row_groups=[group], columns=columns, use_threads=False)
+        yield from self._opened().iter_batches(rows, row_groups=[group], columns=columns, use_threads=False)
 
     def read(self, start: int, stop: int) -> tuple[pa.Table, int]:
         """Rows [start, stop) of the file with all columns, and the stored bytes they take.
@@ -64,6 +79,13 @@ class ForwardReader:
         return storage.patiently(lambda: self._read(start, stop), self._path)
 
     def _read(self, start: int, stop: int) -> tuple[pa.Table, int]:
+        try:
+            return self._table(start, stop)
+        except BaseException:
+            self.close()  # a stream that raised is at its end, and storage that comes back has new handles
+            raise
+
+    def _table(self, start: int, stop: int) -> tuple[pa.Table, int]:
         parts: list[pa.RecordBatch] = []
         at, nbytes = start, 0.0
         while at < stop:
@@ -92,12 +114,13 @@ class ForwardReader:
 
     def _next(self) -> pa.RecordBatch:
         assert self._stream is not None
-        try:
-            batch = next(self._stream, None)
-        except BaseException:
-            self._stream = None  # a generator that raised is at its end: reading again needs a new one
-            raise
+        batch = next(self._stream, None)
         if batch is None:
-            self._stream = None
             raise OSError(f"{self._path.name}: row group {self._group} has fewer rows than its footer says")
         return batch
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """What a footer that was read before must fit."""
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns

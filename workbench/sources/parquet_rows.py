@@ -50,6 +50,10 @@ class ParquetRows:
         table, nbytes = self._reader.read(unit.start, unit.stop)
         return RawRows(table, np.arange(unit.start, unit.stop, dtype=np.int64), nbytes)
 
+    def close(self) -> None:
+        """Let go of the file; its footer is kept."""
+        self._reader.close()
+
     def place(self, numbers: NDArray[np.int64]) -> pa.Array:
         """`books.parquet#1041`."""
         return cols.joined(f"{self._path.name}#", pa.array(numbers))

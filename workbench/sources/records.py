@@ -84,6 +84,9 @@ class RecordFile(Protocol):
     def read(self, unit: UnitSpec, first: int) -> RawRows:
         """Rows of a unit of this file; `first` is that of its `RawUnit`."""
 
+    def close(self) -> None:
+        """Let go of what is open and keep what is known; it is opened again when it is read."""
+
     def place(self, numbers: Ints) -> pa.Array:
         """Where rows come from, for people."""
 
@@ -112,11 +115,12 @@ class RecordsSource:
         self._labels = files.labels(self._paths)
         self._files: dict[int, tuple[RecordFile, Names]] = {}
         self._common: pa.Schema | None = None
+        self._reading = -1  # the only file that stays open: there may be more of them than a process may open
         self._throttle = Throttle(spec.read_bytes_per_second)
 
     def plan(self) -> Plan:
         """See `Source.plan`."""
-        opened = [self._file(number, plan=True) for number in range(len(self._paths))]
+        opened = [self._known(number, plan=True) for number in range(len(self._paths))]
         total = sum(file.rows for file, _ in opened)
         total = min(total, self._spec.limit or total)
         if total == 0:
@@ -128,6 +132,7 @@ class RecordsSource:
                 extent = f"{number}@{raw.first}"
                 units.append(UnitSpec(len(units), extent, raw.start, raw.stop, raw.rows, raw.nbytes))
                 left -= raw.rows
+            file.close()
         renames = {name: new for _, names in opened for name, new in names.own.items() if name != new}
         notes = dict.fromkeys(note for _, names in opened for note in names.notes)
         identity = {
@@ -147,6 +152,9 @@ class RecordsSource:
         number, first = map(int, unit.extent.split("@"))
         with meter.doing(Activity.READ):
             file, names = self._file(number)
+            if self._reading not in (-1, number):
+                self._files[self._reading][0].close()
+            self._reading = number
             raw = storage.patiently(lambda: file.read(unit, first), self._paths[number])
             self._throttle.take(raw.nbytes)
         with meter.doing(Activity.SLICE):
@@ -156,8 +164,15 @@ class RecordsSource:
     def _own(self) -> pa.Schema:
         """The user's columns of all files together: every unit of a run has the same columns."""
         if self._common is None:
-            self._common = common_schema([self._file(number) for number in range(len(self._paths))])
+            self._common = common_schema([self._known(number) for number in range(len(self._paths))])
         return self._common
+
+    def _known(self, number: int, plan: bool = False) -> tuple[RecordFile, Names]:
+        """A file and its columns, closed unless it is the one that is read."""
+        known = self._file(number, plan)
+        if number != self._reading:
+            known[0].close()
+        return known
 
     def _file(self, number: int, plan: bool = False) -> tuple[RecordFile, Names]:
         if number not in self._files:

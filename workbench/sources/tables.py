@@ -67,13 +67,14 @@ class TablesSource:
         self._paths = [Path(path) for path in spec.paths]
         self._labels = files.labels(self._paths)
         self._readers: dict[int, tuple[ForwardReader, _Names]] = {}
+        self._reading = -1  # the only chunk file that stays open: there may be more than a process may open
         self._table: documents.DocumentTable | None = None
         self._store: documents.DocumentStore | None = None
         self._throttle = Throttle(spec.read_bytes_per_second)
 
     def plan(self) -> Plan:
         """See `Source.plan`; lays the documents out in the cache."""
-        readers = [self._reader(number) for number in range(len(self._paths))]
+        readers = [self._closed(number) for number in range(len(self._paths))]
         notes = self._documents().notes + documents.lay_out_documents(self._documents(), Path(self._spec.cache))
         total = sum(sum(reader.rows) for reader, _ in readers)
         total = min(total, self._spec.limit or total)
@@ -83,6 +84,7 @@ class TablesSource:
         left = total
         for number, (reader, names) in enumerate(readers):
             stretches = cutting.limited(_stretches(reader, names), left) if left else []
+            reader.close()
             left -= sum(stretch.rows for stretch in stretches)
             for start, stop, nbytes in cutting.cut(
                 stretches, cutting.unit_rows(self._spec, total), self._spec.unit_bytes
@@ -107,6 +109,9 @@ class TablesSource:
         number = int(unit.extent)
         with meter.doing(Activity.READ):
             reader, names = self._reader(number)
+            if self._reading not in (-1, number):
+                self._closed(self._reading)
+            self._reading = number
             if self._store is None:
                 self._store = documents.DocumentStore(Path(self._spec.cache), self._documents().name)
             table, nbytes = reader.read(unit.start, unit.stop)
@@ -127,6 +132,11 @@ class TablesSource:
                 raise UsageError("the folder has no .parquet file", where=str(docs))
             self._table = documents.find_documents(paths, self._spec.columns)
         return self._table
+
+    def _closed(self, number: int) -> tuple[ForwardReader, _Names]:
+        reader, names = self._reader(number)
+        reader.close()
+        return reader, names
 
     def _reader(self, number: int) -> tuple[ForwardReader, _Names]:
         if number not in self._readers:
