@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.core.activity import Activity, Counter
+from workbench.core.errors import RunFailed, WorkbenchError
 from workbench.core.units import SourceSpec
 from workbench.encoders.base import ModelSpec
 from workbench.engine import wire
-from workbench.engine.child import Child, ChildSpec, describe, run_child
+from workbench.engine.child import Child, ChildSpec, ParentGone, describe, run_child
 from workbench.engine.prepare import PreparedUnit, Preparer, Rows
 from workbench.engine.ring import BatchRing, RingShape
 from workbench.engine.segment import Segment, SegmentName
+from workbench.sources import storage
 from workbench.text.packing import pack
 
 
@@ -159,9 +161,14 @@ class Worker:
             else:
                 self._preparer.probe(lease)
                 self._link.send(wire.ProbeOk(lease.key, lease.probe))
-        except OSError as error:
-            self._fail(lease, error)
-        except (ArithmeticError, LookupError, ValueError, TypeError, RuntimeError) as error:
+        except (_Left, ParentGone, WorkbenchError, MemoryError):
+            raise  # none of the unit's doing; a new process has the memory again
+        except Exception as error:
+            if isinstance(error, OSError) and storage.failing(error):  # of the staging folder too: a full disk
+                raise RunFailed(
+                    error.strerror or str(error), where=str(error.filename) if error.filename else None,
+                    remedy="What was committed stays; the same command resumes",
+                ) from error
             self._fail(lease, error)
 
     def _fail(self, lease: wire.Lease, error: Exception) -> None:
