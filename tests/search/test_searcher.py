@@ -100,20 +100,6 @@ def test_chunks_of_equal_content_are_folded_and_still_k_come_back(tmp_path, make
     assert {hit.text for hit in plain} == {"again and again"}
 
 
-def test_neighbours_come_from_the_same_document_across_shards(tmp_path, maker):
-    texts = making.TEXTS[:6]
-    writer = making.open_writer(tmp_path / "c", maker)
-    for unit in (1, 0):  # committed in the wrong order, as workers finish
-        rows = making.table(texts[unit * 3 : unit * 3 + 3], unit * 3)
-        rows = rows.set_column(1, "doc_id", [["one"] * 3 if unit == 0 else ["one", "one", "two"]])
-        making.add_unit(writer, unit, rows, maker.embed(texts[unit * 3 : unit * 3 + 3]))
-    writer.close()
-    searcher = Searcher([tmp_path / "c"])
-    vector = maker.embed([texts[3]])[0].astype(np.float32).tobytes()
-    hit = searcher.answer(Query(vector=vector, k=1, neighbours=2))[0]
-    assert (hit.before, hit.text, hit.after) == (tuple(texts[1:3]), texts[3], (texts[4],))
-
-
 def test_more_like_this_leaves_the_chunk_itself_out(ask):
     for mode in ("", "hybrid", "lexical"):
         answer = ask(like="c4", k=3, mode=mode)
@@ -140,51 +126,6 @@ def test_like_takes_the_chunk_as_it_is_now(tmp_path, maker):
     searcher._refresh()
     with pytest.raises(UsageError, match="no chunk 'c2'"):
         searcher.answer(Query(like="c2"))
-
-
-@pytest.fixture
-def two(tmp_path, maker):
-    """A collection of much about gulls, one of little; only the second has the column `note`."""
-    texts = [f"gull {'gull ' * n}" for n in range(6)] + making.TEXTS[:8]
-    first = with_text(making.make(tmp_path / "one", maker, texts, unit_rows=20), maker)
-    writer = making.open_writer(tmp_path / "two", maker)
-    rows = making.table(["one gull far out at sea", "nothing of it"], 90, {"note": ["good", None]})
-    making.add_unit(writer, 0, rows, maker.embed(rows.column("text").to_pylist()))
-    text_build.update(writer)
-    writer.close()
-    return Searcher([first, tmp_path / "two"], threads=1)
-
-
-def test_ranks_are_those_among_the_rows_of_all_collections(two, maker):
-    vector = maker.embed(["gull gull gull"])[0].astype(np.float32).tobytes()
-    answer = two.answer(Query("gull", vector=vector, fusion="reciprocal", k=16))
-    assert len(answer) == 16
-    dense, lexical = (sorted(-(getattr(hit, name) or 0.0) for hit in answer) for name in ("dense", "lexical"))
-    for hit in answer:
-        expected = 1 / (61 + dense.index(-hit.dense))
-        expected += 1 / (61 + lexical.index(-hit.lexical)) if hit.lexical is not None else 0
-        assert hit.score == pytest.approx(expected)
-    alone = Searcher([two._parts[0].collection.path], threads=1)
-    assert alone.answer(Query("gull", vector=vector, fusion="reciprocal", k=3))[0].chunk_id == "c2"
-
-
-def test_a_column_that_one_collection_has_is_null_in_the_others(two, maker):
-    vector = maker.embed(["gull"])[0].astype(np.float32).tobytes()
-
-    def ask(where):
-        return {hit.chunk_id for hit in two.answer(Query(vector=vector, where=where, k=20, fold=False))}
-
-    assert ask("note = 'good'") == {"c90"}
-    assert ask("year = 1902 or note = 'good'") == {"c2", "c90"}
-    assert ask("note is null") == {*(f"c{n}" for n in range(14)), "c91"}
-    assert ask("note like 'g%' or note glob 'g*'") == {"c90"}
-    with pytest.raises(UsageError, match=r"no field 'nope'\. The fields are: .*year.*note"):
-        ask("nope = 1")
-    writer = making.open_writer(two._parts[0].collection.path, maker)
-    making.add_unit(writer, 5, making.table(["new"], 50, {"late": [7]}), maker.embed(["new"]))
-    writer.close()
-    two._refresh()
-    assert ask("late = 7") == {"c50"} and ask("note = 'good'") == {"c90"}
 
 
 def test_a_threshold_leaves_out_what_scores_less(ask):

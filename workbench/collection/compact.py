@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workbench.collection.durable import disk_errors, sha256_of
+from workbench.collection.gaps import gaps_of, made_by_update, with_gaps
 from workbench.collection.growth import now
 from workbench.collection.locked import locked
 from workbench.collection.manifest import FileEntry, Manifest, ShardEntry
@@ -110,10 +111,13 @@ def _without_deleted(store: Store, collection: Collection, place: int, number: i
         try:
             with pq.ParquetFile(store.path(shard.chunks)) as file:
                 codec = file.metadata.row_group(0).column(0).compression if file.metadata.num_row_groups else "LZ4"
+                gaps = gaps_of(file.schema_arrow)
                 table = file.read().filter(pa.array(keep))
         except pa.ArrowException as error:
             where = str(store.path(shard.chunks))
             raise RunFailed(f"cannot be read: {error}", where=where, remedy="`verify` says what to do") from error
+        if gaps is not None or not made_by_update(collection.manifest, shard):  # else nothing is known of them
+            table = with_gaps(table, np.flatnonzero(keep), shard.rows, gaps or ())
         write_chunks(table, store.root / chunks, _COMPRESSION[codec])
         store.disk.sync_file(store.root / chunks)
         stored = collection.vectors(place)[keep]

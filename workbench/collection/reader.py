@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from workbench.collection.chunk_files import ChunkFiles
+from workbench.collection.gaps import gaps_of, made_by_update
 from workbench.collection.manifest import Manifest, ShardEntry, decode_current
 from workbench.collection.shards import Floats, map_vectors
 from workbench.collection.store import CURRENT, Store
@@ -199,6 +200,14 @@ class Collection:
         found = [self._files.schema(position) for position in range(len(self.shards))]
         whole = unified(found)
         return whole if columns is None else pa.schema([whole.field(name) for name in columns])
+
+    def follows(self, shard: int, row: int) -> bool:
+        """Row `row` of the shard at this position comes right after the one above it in the unit.
+
+        Of row 0: it is the unit's first; of the number of rows: the last row is the unit's last.
+        """
+        gaps = gaps_of(self._files.schema(shard))
+        return not made_by_update(self.manifest, self.shards[shard]) if gaps is None else row not in gaps
 
     def close(self) -> None:
         """Close files and drop maps; Windows removes nothing that is open."""

@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from workbench.collection.changes import KEPT, REUSED, Known, Sorted
+from workbench.collection.gaps import with_gaps
 from workbench.collection.shards import write_chunks
 from workbench.core.activity import Activity, Counter
 from workbench.core.units import SourceSpec
@@ -96,7 +97,8 @@ class Preparer:
         sorted_rows = self._sort(chunks, hashes, stem) if self._known_folder else None
         if sorted_rows is not None:
             rest = sorted_rows.rest
-            chunks, hashes = chunks.take(pa.array(rest)), [hashes[row] for row in rest.tolist()]
+            chunks = with_gaps(chunks.take(pa.array(rest)), rest, chunks.num_rows)
+            hashes = [hashes[row] for row in rest.tolist()]
             texts = [texts[row] for row in rest.tolist()]
         new = np.arange(len(texts)) if sorted_rows is None else np.flatnonzero(sorted_rows.reused < 0)
         texts = [texts[row] for row in new.tolist()]

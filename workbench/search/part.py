@@ -102,17 +102,22 @@ class Part:
         return [str(name) for name in self.collection.schema().names]
 
     def next_to(self, ordinal: int, step: int) -> int | None:
-        """The row before (−1) or after (1) a row in its source; None where that ends or is deleted.
+        """The row before (−1) or after (1) a row in its source; None where that ends, is deleted, or is elsewhere:
+        an update writes changed rows alone.
 
         Units are committed in the order they are done, so the next unit's shard may be anywhere.
         """
         collection = self.collection
         shard = int(np.searchsorted(collection.starts, ordinal, side="right")) - 1
+        edge = ordinal - int(collection.starts[shard]) + (step > 0)
+        if not collection.follows(shard, edge):
+            return None
         other = ordinal + step
         if not collection.starts[shard] <= other < collection.starts[shard + 1]:
             here = collection.shards[shard]
             place = self._places.get((here.source, here.unit + step))
-            if place is None or not collection.shards[place].rows:
+            rows = 0 if place is None else collection.shards[place].rows
+            if place is None or not rows or not collection.follows(place, 0 if step > 0 else rows):
                 return None
             other = int(collection.starts[place] if step > 0 else collection.starts[place + 1] - 1)
         return other if self.alive is None or self.alive[other] else None
@@ -200,7 +205,7 @@ def _behind(missing: int) -> str:
     if not missing:
         return ""
     which, them = ("the newest chunk is", "it") if missing == 1 else (f"the newest {missing:,} chunks are", "them")
-    return f"{which} searched by vectors only; the end of the run or `workbench index --text` adds {them} to the words"
+    return f"{which} searched by vectors only; the end of the run or `index --text` adds {them} to the words"
 
 
 def _best(
