@@ -80,7 +80,7 @@ def test_text_columns_have_room_for_more_than_two_gib(filters):
 
 @pytest.mark.parametrize(("where", "said"), [
     ("year = 99999999999999999999", "the number is beyond those of year"),
-    ("huge > -1", "beyond those of huge"), (f"score < 1{'0' * 350}", "beyond those of score"),
+    ("huge > -1", "beyond those of huge"), pytest.param(f"score < 1{'0' * 350}", "beyond those of score", id="digits"),
     ("path glob '[z-a]*'", r"'\[z-a\]\*' is no pattern"),
     ("yeer < 3", "there is no field 'yeer'. The fields are: chunk_id, doc_id, .*year, author"),
     ("year = '3'", "year is a number, not text"), ("author < 3", "author is text, not a number"),
