@@ -71,7 +71,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.trials < 1 or args.seconds <= 0:
         raise UsageError("--trials must be at least 1 and --seconds above 0")
     if not 0.0 <= args.floor <= 1.0:
-        raise UsageError(f"--floor {args.floor:g} is no cosine", remedy="Give a number from 0 to 1, such as 0.999")
+        raise UsageError(f"--floor must be between 0 and 1, not {args.floor:g}", remedy="Such as 0.999")
 
 
 def _with(request: RunRequest, profile: Any) -> RunRequest:

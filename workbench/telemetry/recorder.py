@@ -131,7 +131,7 @@ def _read(file: Path) -> list[str]:
     except OSError as error:
         raise UsageError(
             f"no recording here: {error.strerror or error}", where=str(file),
-            remedy="`workbench diagnose --in COLLECTION` takes the last run of a collection",
+            remedy="`diagnose --in COLLECTION` takes the last run of a collection",
         ) from error
     lines = text.split("\n")
     if lines and not lines[-1]:
