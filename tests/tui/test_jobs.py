@@ -45,9 +45,13 @@ def test_an_answer_of_another_form_ends_the_job_with_a_message(tmp_path):
     assert "internal error" in outcome.problem
 
 
-@pytest.mark.parametrize(("line", "share"), [("adding vectors 40 %", 0.4), ("training", None), ("100.0% of it", 1.0)])
+@pytest.mark.parametrize(("line", "share"), [("adding vectors 40 %", 0.4), ("training", None), ("or 100.0% so", 1.0)])
 def test_a_percentage_in_a_line_is_the_share(line, share):
     assert step_of(line) == Step(share, line)
+
+
+def test_a_percentage_at_the_beginning_is_not_said_twice():
+    assert step_of("  42% adding vectors") == Step(0.42, "adding vectors")
 
 
 @pytest.mark.parametrize("command", ["verify", "index", "export"])

@@ -101,9 +101,12 @@ class Command:
 
 
 def step_of(line: str) -> Step:
-    """A line of progress; a percentage in it becomes the share."""
+    """A line of progress; a percentage in it becomes the share, and is not said twice where it begins the line."""
     found = _PERCENT.search(line)
-    return Step(min(1.0, int(found[1]) / 100) if found else None, line)
+    if found is None:
+        return Step(None, line)
+    begins = not line[: found.start()].strip()
+    return Step(min(1.0, int(found[1]) / 100), line[found.end() :].strip() if begins else line)
 
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
