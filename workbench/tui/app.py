@@ -125,7 +125,7 @@ class WorkbenchApp(Leaving, Looks):
     def start(self, request: RunRequest) -> None:
         """Start a run and go to the Run room; one run at a time."""
         if self.run_room.running:
-            self.notify("A run goes on already: stop it first (2, then s).", severity="warning", markup=False)
+            self.notify("A run is already in progress: stop it first (2, then s).", severity="warning", markup=False)
             return
         self.run_room.attach(self.workbench.start_run(request))
         self.action_room("run")
@@ -142,7 +142,7 @@ class WorkbenchApp(Leaving, Looks):
             self.run_ended()
             return
         control.stop()
-        self.notify(f"Stopping to go on with {change[0]} = {change[1]}.", markup=False)
+        self.notify(f"Stopping, then restarting with {change[0]} = {change[1]}.", markup=False)
 
     @property
     def restarting(self) -> bool:

@@ -98,13 +98,14 @@ class CollectionRoom(Room):
             Column("bytes", "size", 8, lambda c: t.size(c.bytes), right=True, key=lambda c: c.bytes),
         )
         with Horizontal(id="split"):
-            yield LineTable(columns, id="list", empty="No collection yet: 1 goes to Start.")
+            yield LineTable(columns, id="list", empty="No collection yet: 1 goes to Start.",
+                            reading="reading the list …")
             yield Facts(id="facts")
 
     def on_mount(self) -> None:
         self.query_one("#list").border_title = "collections"
         facts = self.query_one(Facts)
-        facts.border_title, facts.empty = "what it holds", "No collection chosen."
+        facts.border_title, facts.empty = "what it holds", "reading …"
         self.action_reload()
 
     def on_screen_resume(self) -> None:
@@ -128,6 +129,10 @@ class CollectionRoom(Room):
         table.show()
         if self.path is not None:
             self.show_path(self.path)
+        else:
+            facts = self.query_one(Facts)
+            facts.empty = "No collection chosen."
+            facts.show()
 
     @on(LineTable.Moved, "#list")
     def moved(self, event: LineTable.Moved) -> None:

@@ -39,7 +39,7 @@ class RunsRoom(Room):
                    role=lambda c: "key"),
             Column("started", "started", 16, lambda c: t.date(c.started), key=lambda c: c.started),
             Column("title", "input", 0, lambda c: c.title, key=lambda c: c.title),
-            Column("outcome", "came to", 9, lambda c: c.outcome, role=_outcome_role, key=lambda c: c.outcome),
+            Column("outcome", "result", 9, lambda c: c.outcome, role=_outcome_role, key=lambda c: c.outcome),
             Column("rate", "tokens/s", 9, lambda c: t.si(c.tokens_per_second), right=True,
                    key=lambda c: c.tokens_per_second),
             Column("rows", "chunks", 10, lambda c: t.count(c.rows), right=True, key=lambda c: c.rows),
@@ -48,7 +48,8 @@ class RunsRoom(Room):
             Column("profile", "profile", 10, lambda c: c.profile, key=lambda c: c.profile, least=100),
             Column("model", "model", 18, lambda c: c.model, key=lambda c: c.model, least=120),
         )
-        yield LineTable(columns, id="list", sort="-started", empty="No run was recorded yet: 1 goes to Start.")
+        yield LineTable(columns, id="list", sort="-started", empty="No run was recorded yet: 1 goes to Start.",
+                        reading="reading the recorded runs …")
 
     def on_mount(self) -> None:
         table = self.query_one("#list", LineTable)
@@ -70,8 +71,11 @@ class RunsRoom(Room):
         self.bench.in_thread(self._read)
 
     def _read(self) -> None:
-        cards = self.bench.runs()
-        self.bench.hand_over(self.query_one("#list", LineTable).put, cards)
+        self.bench.hand_over(self._put, self.bench.runs())
+
+    def _put(self, cards: list[RunCard]) -> None:
+        if self.built:  # the screen may have been closed meanwhile
+            self.query_one("#list", LineTable).put(cards)
 
     @on(LineTable.Chosen, "#list")
     def action_replay(self) -> None:

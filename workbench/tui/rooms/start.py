@@ -85,7 +85,8 @@ class StartRoom(Room):
                 yield EstimateLines(id="estimate")
                 yield Button("Start", id="go", variant="primary")
             with Vertical(id="side"):
-                yield LineTable(RECENT_COLUMNS, id="recent", empty="nothing yet: press Enter to start the default")
+                yield LineTable(RECENT_COLUMNS, id="recent", empty="nothing yet: press Enter to start the default",
+                                reading="reading the list …")
                 yield FileTree(Path.cwd(), id="tree")
 
     def on_mount(self) -> None:
@@ -134,7 +135,11 @@ class StartRoom(Room):
         bench = self.bench.workbench
         cards: list[CollectionCard | RunCard] = [*bench.collections()[:20], *self.bench.runs()[:20]]
         cards.sort(key=_when, reverse=True)
-        self.bench.hand_over(self.query_one("#recent", LineTable).put, cards)
+        self.bench.hand_over(self._put_recent, cards)
+
+    def _put_recent(self, cards: list[CollectionCard | RunCard]) -> None:
+        if self.built:  # the screen may have been closed meanwhile
+            self.query_one("#recent", LineTable).put(cards)
 
     # ── the request ──────────────────────────────────────────────────────────────────────────────
     def profile(self) -> Profile:

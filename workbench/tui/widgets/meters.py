@@ -66,7 +66,7 @@ class GpuPanel(Panel):
 
 
 def gpu_lines(picture: Picture, gpu: GpuView, width: int, height: int, glyphs: Glyphs) -> list[Line]:
-    """Kernels and MFU with their history, then power, memory, clock and heat."""
+    """Kernels and MFU with their history, then power, memory, clock and temperature."""
     reading = gpu.reading
     tall = max(1, (height - 2) // 2)
     lines = meter(picture, "kernels", f"gpu{reading.index}", reading.utilisation, width, tall, glyphs, "graph")
@@ -74,7 +74,7 @@ def gpu_lines(picture: Picture, gpu: GpuView, width: int, height: int, glyphs: G
     power = Line("power ", "muted").add(_of(reading.power, reading.power_limit, "W"))
     power.to(20).add("mem ", "muted").add(t.pair(reading.memory_used, reading.memory_total))
     clock = Line("clock ", "muted").add(_of(reading.sm_clock, reading.sm_clock_max, "MHz"))
-    clock.to(20).add("heat ", "muted").add(t.degrees(reading.temperature, "°C"))
+    clock.to(20).add("temp ", "muted").add(t.degrees(reading.temperature, "°C"))
     if reading.throttle:
         clock.add("  " + glyphs.limits + " " + ", ".join(reading.throttle), "warn")
     return [*lines, power, clock]

@@ -74,9 +74,13 @@ class LineTable(LineWidget, can_focus=True):
     #: The row under the cursor is a choice, shown without the focus too.
     picks = True
 
-    def __init__(self, columns: Sequence[Column], *, empty: str = "", sort: str = "", **options: Any) -> None:
+    def __init__(
+        self, columns: Sequence[Column], *, empty: str = "", reading: str = "", sort: str = "", **options: Any
+    ) -> None:
+        """`empty`: said when there is no row; `reading`: said until the first rows, or none, were put."""
         super().__init__(**options)
-        self.columns, self.empty, self.sort = list(columns), empty, sort
+        self.columns, self.sort = list(columns), sort
+        self.empty, self._reading = empty, reading
         self._given: list[Any] = []
         self._rows: list[Any] = []
         self.cursor = 0
@@ -96,6 +100,7 @@ class LineTable(LineWidget, can_focus=True):
 
     def put(self, rows: Sequence[Any]) -> None:
         """Show other rows; the cursor stays at its place."""
+        self._reading = ""
         self._given = list(rows)
         self._order()
         self.show()
@@ -121,7 +126,7 @@ class LineTable(LineWidget, can_focus=True):
         body = max(0, height - 1)
         if not self._rows:
             self._tell_hidden(0)
-            return [self._heading(columns), Line(f" {self.empty}", "muted")]
+            return [self._heading(columns), Line(f" {self._reading or self.empty}", "muted")]
         self._top = max(0, min(self._top, self.cursor, len(self._rows) - body))
         self._top = max(self._top, self.cursor - body + 1) if body else self._top
         shown = range(self._top, min(len(self._rows), self._top + body))
@@ -135,12 +140,18 @@ class LineTable(LineWidget, can_focus=True):
 
     def _fitting(self, width: int) -> list[tuple[Column, int]]:
         columns = [column for column in self.columns if column.least <= width]
-        while len(columns) > 2 and _needs(columns) > width:
+        while len(columns) > 2 and self._needs(columns) > width:
             # the last ones say least; a column without a width of its own stays
             columns.remove(next(column for column in reversed(columns) if column.width))
         loose = [column for column in columns if not column.width]
-        left = max(8, (width - _needs(columns)) // max(1, len(loose)) + 8)
+        left = max(8, (width - self._needs(columns)) // max(1, len(loose)) + 8)
         return [(column, column.width or left) for column in columns]
+
+    def _needs(self, columns: Sequence[Column]) -> int:
+        """Cells that columns need, those without a width of their own at least 8; and the mark of what is left out."""
+        hidden = len(self.columns) - len(columns)
+        cells = 1 + sum(column.width or 8 for column in columns) + 2 * (len(columns) - 1)
+        return cells + (len(_left_out(hidden)) if hidden else 0)
 
     def _heading(self, columns: Sequence[tuple[Column, int]]) -> Line:
         line = Line(" ")
@@ -151,7 +162,7 @@ class LineTable(LineWidget, can_focus=True):
             line.add(fit(title, width, right=column.right, mark=self.glyphs.ellipsis), "muted")
             line.add("  " if (column, width) != columns[-1] else "")
         hidden = len(self.columns) - len(columns)
-        return line.add(f" +{hidden}", "key") if hidden else line
+        return line.add(_left_out(hidden), "key") if hidden else line
 
     def _line(self, row: Any, columns: Sequence[tuple[Column, int]], cursor: bool) -> Line:
         mark = cursor and (self.has_focus or self.picks)
@@ -212,9 +223,9 @@ class LineTable(LineWidget, can_focus=True):
             left += width + 2
 
 
-def _needs(columns: Sequence[Column]) -> int:
-    """Cells that columns need, those without a width of their own at least 8; room to mark what is left out."""
-    return 4 + sum((column.width or 8) + 2 for column in columns)
+def _left_out(hidden: int) -> str:
+    """The mark of columns that have no room."""
+    return f" +{hidden}"
 
 
 def _comparable(value: Any) -> tuple[int, Any]:

@@ -42,7 +42,7 @@ PROCESS_COLUMNS = (
     Column("out", "out %", 5, lambda p: _share(p.wait_out), right=True, key=lambda p: p.wait_out),
     Column("rows", "rows/s", 7, lambda p: t.si(p.rows_per_second), right=True, key=lambda p: p.rows_per_second),
     Column("unit", "unit", 6, lambda p: "" if p.unit is None else f"{p.unit:06d}", key=lambda p: p.unit),
-    Column("restarts", "again", 5, lambda p: str(p.restarts or ""), right=True, key=lambda p: p.restarts,
+    Column("restarts", "restarts", 8, lambda p: str(p.restarts or ""), right=True, key=lambda p: p.restarts,
            role=lambda p: "warn" if p.restarts else "text"),
 )
 
