@@ -6,6 +6,7 @@ from dataclasses import replace
 from math import ceil
 
 from workbench.core.activity import Activity
+from workbench.core.profile import MOST_WORKERS
 from workbench.diagnose import device
 from workbench.diagnose.bounds import Demand, Model
 from workbench.diagnose.evidence import Evidence
@@ -16,7 +17,6 @@ from workbench.diagnose.limits import Change, Limit
 _UNEXPLAINED = 0.88
 #: Share of the time that counts as waiting.
 _WAITS = 0.07
-_MOST_WORKERS = 58
 #: Bounds within this factor of the lowest cannot be told apart by their size.
 _NEAR = 1.12
 #: Share of the CPU time saved when no more compute than there are cores, per one too many on each core (measured
@@ -172,7 +172,7 @@ def _enough_workers(model: Model) -> int:
     others = min(bounds["encoder"], bounds["writer"], bounds["cpu"], bounds["parent"])
     if others == float("inf"):
         return model.worker.servers
-    most = min(int(model.cores), _MOST_WORKERS)
+    most = min(int(model.cores), MOST_WORKERS)
     return next((count for count in range(1, most) if _staffed(model, count).bound >= 1.05 * others), most)
 
 
