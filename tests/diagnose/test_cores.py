@@ -46,8 +46,16 @@ def test_what_more_workers_bring_holds_when_they_are_there(workers):
     few = replace(LAPTOP, workers=workers, encoder=FAST)
     found = verdict(few)
     assert found.limit is Limit.WORKERS and found.change is not None
+    assert found.change.value == 8  # with fewer, some cores would run one thread only
     after = replace(few, workers=int(found.change.value)).throughput()
     assert found.predicted_tokens_per_second == pytest.approx(after, rel=0.1)
+
+
+@pytest.mark.parametrize("workers", [3, 8])
+def test_all_cores_together_allow_what_they_are_worth(workers):
+    world = replace(LAPTOP, workers=workers, encoder=FAST)
+    cpu = dict(verdict(world).bounds)["cpu"]
+    assert cpu == pytest.approx(4 * (1.0 + SIBLING) / world.cpu_per_token(), rel=0.05)
 
 
 def test_workers_on_all_threads_are_as_fast_as_it_gets():

@@ -9,6 +9,7 @@ from workbench.diagnose.limits import Limit
 from workbench.diagnose.verdict import LOOK_BACK, LiveVerdict, course
 from workbench.telemetry.fake_nvml import card
 from workbench.telemetry.sampler import KEPT
+from workbench.telemetry.snapshot import ProcessReading, Snapshot
 
 
 def test_live_verdict_is_right_within_five_seconds_and_changes_only_when_it_holds():
@@ -65,11 +66,32 @@ def test_batches_of_twenty_seconds_get_a_live_verdict_too():
     assert list(course(facts(SLOW), shots)) == shown
 
 
+def joined(then: list[Snapshot], now: list[Snapshot]) -> list[Snapshot]:
+    """One run: first as in `then`, from its end on as in `now`."""
+    last = then[-1]
+
+    def onward(process: ProcessReading) -> ProcessReading:
+        before = next(p for p in last.processes if (p.stage, p.index) == (process.stage, process.index))
+        sums = {
+            name: tuple(a + b for a, b in zip(getattr(before, name), getattr(process, name), strict=True))
+            for name in ("activity_ns", "activity_cpu_ns", "counters")
+        }
+        return replace(process, **sums)
+
+    return then + [
+        replace(shot, time_ns=last.time_ns + shot.time_ns, wall=last.wall + shot.wall,
+                processes=tuple(onward(p) for p in shot.processes), progress=last.progress)
+        for shot in now[1:]
+    ]
+
+
 def test_a_look_goes_no_further_back_than_it_must():
     """What was true before the last seconds does not count once they decide by themselves."""
-    then, now = play(World(), 60.0, ended=False), play(World(workers=1), 100.0, ended=False)
-    shots = [*then, *(shot for shot in now if shot.wall > 60.0)]
-    assert LiveVerdict(facts(World(workers=1))).update(shots).limit is Limit.WORKERS
+    slow, fast = World(encoder={A.FORWARD: Cost(0.0, 4e-6)}), World()
+    shots = joined(play(slow, 60.0, ended=False), play(fast, 30.0, ended=False))
+    found = LiveVerdict(facts(fast)).update(shots)
+    assert found.limit is Limit.COMPUTE
+    assert found.tokens_per_second == pytest.approx(fast.throughput(), rel=0.02)
 
 
 def test_the_sampler_keeps_what_a_live_verdict_looks_at():

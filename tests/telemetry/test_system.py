@@ -18,16 +18,19 @@ def test_cores_of_other_programs_alone_are_not_counted():
 
 
 @pytest.mark.skipif(not hasattr(psutil.Process, "cpu_affinity"), reason="this system has no affinity")
-def test_a_process_held_on_one_core_sees_that_core():
+def test_a_process_held_on_one_core_sees_that_core(monkeypatch):
     me = psutil.Process(os.getpid())
     before = me.cpu_affinity()
     if len(before) < 2:
         pytest.skip("one core only: there is nothing to hold the process on")
+    busy = [10.0 * (number + 1) for number in range(max(before) + 1)]
+    monkeypatch.setattr(psutil, "cpu_percent", lambda percpu: busy)
     try:
         me.cpu_affinity(before[-1:])
         use = SystemReader().machine()
         assert cores() == (1, 1)
-        assert use.cpu_system == pytest.approx(use.cpu_percent[before[-1]] / 100.0)
+        assert use.cpu_percent == tuple(busy)
+        assert use.cpu_system == pytest.approx(busy[before[-1]] / 100.0)
     finally:
         me.cpu_affinity(before)
 
