@@ -236,6 +236,12 @@ class CollectionWriter:
             self._publish(manifest if told is None else manifest.with_derived(told))
         return before - self.rows
 
+    def put_shards(self, shards: tuple[ShardEntry, ...]) -> None:
+        """Publish the shards with other files of theirs, which are flushed already."""
+        self.flush()
+        if shards != self._manifest.shards:
+            self._publish(replace(self._manifest, shards=shards))
+
     # ── derived parts ────────────────────────────────────────────────────────────────────────────
     def build_index(
         self, kind: str = "auto", *, rescore: int = 0, nprobe: int = 0, sample: int = 200, rebuild: bool = False,

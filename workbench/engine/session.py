@@ -128,7 +128,7 @@ class Session:
                          f"{counts.removed:,} gone from the input")
         return _written(assembly, replace(
             result, chunks=updating.added(collection), unchanged=counts.unchanged, reused=counts.reused,
-            removed=counts.removed,
+            removed=counts.removed, rejects=collection.rejects,
         ))
 
     def _open_collection(

@@ -14,6 +14,7 @@ from workbench.collection.changes import KEPT, REUSED, Addresses
 from workbench.collection.input_state import InputState, fingerprint, read_state, state_part
 from workbench.collection.manifest import Manifest
 from workbench.collection.reader import Collection
+from workbench.collection.rejects import without_old
 from workbench.collection.store import Store
 from workbench.collection.writer import CollectionWriter
 from workbench.core.units import Plan, SourceSpec
@@ -127,6 +128,9 @@ def finish(collection: CollectionWriter, update: Update, candidates: Addresses) 
     if update.limited and update.touched is None:
         gone = gone[:0]  # nothing tells rows beyond the limit from rows that are gone
     removed = collection.delete(changes.by_shard(gone)) if len(gone) else 0
+    collection.put_shards(without_old(
+        Store(collection.path), collection.manifest, update.touched, partly=update.limited
+    ))
     unchanged = collection.rows - _added(collection.manifest)
     remember(collection, update.state)
     return Counts(unchanged, _reused(collection.staging), removed)
