@@ -44,7 +44,10 @@ class Command:
 
     def _main(self) -> None:
         flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
-        command = [sys.executable, "-m", "workbench", *self._words, *(["--json"] if self._read else [])]
+        # Where the program itself keeps the user's folder off the module path, its jobs do (Python 3.10 has no
+        # PYTHONSAFEPATH).
+        python = [sys.executable, *(["-I"] if sys.flags.isolated else [])]
+        command = [*python, "-m", "workbench", *self._words, *(["--json"] if self._read else [])]
         try:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
