@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 
+import pyarrow as pa
 import pytest
 
 from tests.cli.made import make_collection
+from tests.search import making
+from workbench.collection.reader import Collection
 from workbench.core.errors import RunFailed
-from workbench.search import service
-from workbench.tui.bridge import SearchAnswer, SearchQuery
+from workbench.search import service, upkeep
+from workbench.tui.bridge import HitView, SearchAnswer, SearchQuery
 from workbench.tui.livesearch import LiveSearch
 
 
@@ -53,4 +56,34 @@ def test_what_keeps_a_collection_from_opening_is_a_problem_not_a_state(tmp_path,
     assert search.problem() == told[0].problem != ""
     search.open(path)
     assert search.problem() == ""
+    search.close()
+
+
+def test_neighbours_are_chunks_that_follow_and_were_not_deleted(tmp_path):
+    maker = making.embedder(making.model(tmp_path / "model"))
+    texts = making.TEXTS[:6]
+    rows = making.table(texts)
+    rows = rows.set_column(rows.column_names.index("doc_id"), "doc_id", pa.array(["one"] * len(texts)))
+    writer = making.open_writer(tmp_path / "c", maker)
+    making.add_unit(writer, 0, rows, maker.embed(texts))
+    writer.close()
+    search = LiveSearch()
+
+    def around(number):
+        collection = Collection.open(tmp_path / "c")
+        ids = collection.rows(range(collection.ordinals), ["chunk_id"])["chunk_id"].to_pylist()
+        row = ids.index(f"c{number}")
+        shard = collection.shards[0].chunks.name
+        hit = HitView(1, 1.0, f"c{number}", "", texts[number], doc_id="one", shard=shard, row=row,
+                      collection=str(collection.path))
+        return search._around(hit), hit
+
+    assert around(1)[0] == (texts[0], texts[2])
+    assert around(0)[0] == ("", texts[1])
+    upkeep.delete(tmp_path / "c", "chunk_id = 'c2'")
+    assert around(1)[0] == (texts[0], "") and around(3)[0] == ("", texts[4])
+    _, old = around(3)
+    upkeep.compact(tmp_path / "c")
+    assert around(1)[0] == (texts[0], "") and around(3)[0] == ("", texts[4])
+    assert search._around(old) == ("", "")  # its shard is gone
     search.close()

@@ -162,18 +162,22 @@ class LiveSearch:
         told(replace(hit, before=before, after=after))
 
     def _around(self, hit: HitView) -> tuple[str, str]:
-        """Text of the chunks before and after a hit, where they are of the same document."""
+        """Text of the chunks before and after a hit, where they follow on it and are of the same document."""
         from workbench.collection.reader import Collection
 
         path = Path(hit.collection)
         if self._reader is None or self._reader[0] != path or not self._reader[1].is_newest:
             self._reader = (path, Collection.open(path))
         reader = self._reader[1]
-        position = next(i for i, shard in enumerate(reader.shards) if hit.shard in _names(shard))
+        position = next((i for i, shard in enumerate(reader.shards) if hit.shard in _names(shard)), None)
+        if position is None:
+            return "", ""  # compacted or updated since the hit was found
         ordinal = int(reader.starts[position]) + hit.row
         low, high = int(reader.starts[position]), int(reader.starts[position + 1])
-        found = {n: row for n in (ordinal - 1, ordinal + 1) if low <= n < high
-                 for row in reader.rows([n], ["doc_id", "text"]).to_pylist()}
+        gone = set(reader.deleted_rows(position).tolist()) if reader.shards[position].deleted else set()
+        next_to = [n for n in (ordinal - 1, ordinal + 1) if low <= n < high and n - low not in gone
+                   and reader.follows(position, hit.row + (n > ordinal))]
+        found = {n: row for n in next_to for row in reader.rows([n], ["doc_id", "text"]).to_pylist()}
         return tuple(  # type: ignore[return-value]
             found[n]["text"] if n in found and found[n]["doc_id"] == hit.doc_id else ""
             for n in (ordinal - 1, ordinal + 1)
