@@ -66,7 +66,7 @@ async def test_a_run_that_never_began_says_why_and_not_that_it_starts(make_app):
         run.failure = "/data/pep: there is no such file or folder. Name another one"
         app.run_room.attach(run)
         await until(pilot, lambda: "there is no such file" in text(app, VerdictPanel))
-        assert "start" not in text(app, RatePanel) + text(app, HeadLine)
+        assert "starting" not in text(app, RatePanel) + text(app, HeadLine)
         app.run_room.attach(FakeRun())
         await pilot.pause()
         assert "there is no such file" not in text(app, VerdictPanel)
