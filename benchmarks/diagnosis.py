@@ -81,7 +81,7 @@ def watch(run: object, case: Case, seconds: float) -> float | None:
     live, began, right = None, None, None
     while not run.done:  # type: ignore[attr-defined]
         time.sleep(0.5)
-        window = run.window(60)  # type: ignore[attr-defined]
+        window = run.window(480)  # type: ignore[attr-defined]
         if not window or window[-1].progress.phase not in ("running", "indexing"):
             continue
         if case.whole and window[-1].progress.phase == "running":
