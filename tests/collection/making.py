@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from workbench.collection import text_build
 from workbench.collection.compact import Compacted, compact_here
 from workbench.collection.locked import locked
 from workbench.collection.shards import write_chunks
@@ -71,6 +72,17 @@ def delete_rows(path: Path, rows: list[int]) -> None:
     with locked(path) as store:
         writer = CollectionWriter(store, store.load(), None)
         writer.delete({writer.manifest.shards[-1].number: rows})
+
+
+def indexed_with_deletions(path: Path) -> Path:
+    """Four units with both indexes, some of their rows deleted: what compaction has work with."""
+    made(path, units=4, rows=60)
+    writer = open_writer(path)
+    writer.build_index("SQ8")
+    text_build.update(writer)
+    writer.close()
+    delete_rows(path, [1, 2, 3])
+    return path
 
 
 def compact_now(path: Path) -> Compacted:

@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from tests.collection.making import compact_now, delete_rows, made, open_writer
+from tests.collection.making import compact_now, delete_rows, indexed_with_deletions, made, open_writer
 from workbench.collection import index_build, text_build
 from workbench.collection.index_search import Searcher
 from workbench.collection.reader import Collection
@@ -17,13 +17,7 @@ from workbench.collection.verify import verify
 
 @pytest.fixture
 def path(tmp_path):
-    path = made(tmp_path / "c", units=4, rows=60)
-    writer = open_writer(path)
-    writer.build_index("SQ8")
-    text_build.update(writer)
-    writer.close()
-    delete_rows(path, [1, 2, 3])
-    return path
+    return indexed_with_deletions(tmp_path / "c")
 
 
 def whole(path):

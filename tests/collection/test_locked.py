@@ -4,8 +4,8 @@ import errno
 
 import pytest
 
-from tests.collection.making import commit, compact_now, delete_rows, made, open_writer
-from workbench.collection import jobs, text_build
+from tests.collection.making import commit, compact_now, indexed_with_deletions, open_writer
+from workbench.collection import jobs
 from workbench.collection.durable import Disk
 from workbench.collection.lock import OWNER, WriterLock
 from workbench.collection.locked import locked
@@ -16,13 +16,7 @@ from workbench.core.errors import RunFailed, UsageError
 
 @pytest.fixture
 def path(tmp_path):
-    path = made(tmp_path / "c", units=4, rows=60)
-    writer = open_writer(path)
-    writer.build_index("SQ8")
-    text_build.update(writer)
-    writer.close()
-    delete_rows(path, [1, 2, 3])
-    return path
+    return indexed_with_deletions(tmp_path / "c")
 
 
 def files(path):

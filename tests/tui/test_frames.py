@@ -64,6 +64,12 @@ def test_a_process_that_is_gone_is_told_from_one_that_ended():
     ended = snapshot(30)
     ended = replace(ended, processes=tuple(replace(p, alive=False, state=Activity.ENDED) for p in ended.processes))
     assert {p.state for p in build(FACTS, [ended]).processes} == {"ended"}
+    later = replace(ended, processes=tuple(
+        replace(p, alive=False, pid=0, state=Activity.STARTING) if p.stage == "writer" else p
+        for p in snapshot(30).processes
+    ))
+    writer = build(FACTS, [later]).stage("writer")
+    assert writer is not None and writer.state == "not yet"  # it starts at the first vectors
 
 
 def test_look_back_takes_about_three_seconds():

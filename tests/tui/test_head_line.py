@@ -84,3 +84,15 @@ async def test_the_word_of_a_stage_is_not_cut_on_a_small_terminal(make_app):
         shown = text(app, PipelinePanel).splitlines()
         assert ["ended" in line for line in shown] == [True] * 3
         assert "…" not in text(app, PipelinePanel)
+
+
+async def test_a_run_with_nothing_to_do_is_over_and_does_not_start(make_app):
+    app = make_app()
+    async with app.run_test(size=SMALL) as pilot:
+        app.action_room("run")
+        run = FakeRun()
+        run.end()
+        app.run_room.attach(run)
+        await until(pilot, lambda: "the run is over" in text(app, HeadLine))
+        assert "over before anything was measured" in text(app, RatePanel)
+        assert "warming up" not in text(app, VerdictPanel).lower()

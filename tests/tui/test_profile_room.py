@@ -25,20 +25,21 @@ async def at_editor(app, pilot, changes: dict[str, str]) -> ProfileEditor:
         await pilot.pause()
         assert editor.query_one("#keys", LineTable).current.info.key == key
         editor.query_one("#keys").focus()
-        await pilot.press("enter")
-        await pilot.pause()
-        app.screen.query_one(Input).value = value
-        await pilot.press("enter")
-        await pilot.pause()
+        await type_in(app, pilot, "enter", value)
     return editor
 
 
-async def save_as(app, pilot, name: str) -> None:
-    await pilot.press("ctrl+s")
+async def type_in(app, pilot, key: str, value: str) -> None:
+    """Press a key that asks for a value, and give it."""
+    await pilot.press(key)
     await pilot.pause()
-    app.screen.query_one(Input).value = name
+    app.screen.query_one(Input).value = value
     await pilot.press("enter")
     await pilot.pause()
+
+
+async def save_as(app, pilot, name: str) -> None:
+    await type_in(app, pilot, "ctrl+s", name)
 
 
 async def test_a_profile_that_is_there_is_replaced_only_when_told_so(make_app):
@@ -94,18 +95,10 @@ async def test_leaving_without_changes_asks_nothing(make_app):
         room = app.screen
         workers = str(load_profile("balanced").pipeline.workers)
         await at_editor(app, pilot, {"pipeline.workers": "3"})
-        await at_editor_again(app, pilot, workers)
+        await type_in(app, pilot, "enter", workers)
         await pilot.press("escape")
         await pilot.pause()
         assert app.screen is room
-
-
-async def at_editor_again(app, pilot, workers: str) -> None:
-    await pilot.press("enter")
-    await pilot.pause()
-    app.screen.query_one(Input).value = workers
-    await pilot.press("enter")
-    await pilot.pause()
 
 
 async def test_a_line_break_in_a_value_survives_editing(make_app):

@@ -173,6 +173,8 @@ def _process(before: ProcessReading | None, now: ProcessReading, seconds: float)
 
 def state_word(process: ProcessReading) -> str:
     """What a process does, in a word."""
+    if not process.alive and not process.pid and process.state is Activity.STARTING:
+        return "not yet"  # the writer starts at the first vectors
     if not process.alive:
         return "ended" if process.state is Activity.ENDED else "gone"
     if process.stage == "parent":
@@ -194,10 +196,14 @@ def _shares(before: ProcessReading | None, now: ProcessReading) -> tuple[float |
     return busy / whole, spent[Activity.WAIT_INPUT] / whole, spent[Activity.WAIT_OUTPUT] / whole
 
 
+#: States that are told in place of numbers when all processes of a stage are in them.
+_APART_WORDS = {"not yet", "starting", "loading", "paused", "ended", "gone"}
+
+
 def _stage(name: str, processes: Sequence[ProcessView]) -> StageView:
     known = [p for p in processes if p.busy is not None]
     states = {p.state for p in processes}
-    apart = states.pop() if len(states) == 1 and states <= {"starting", "loading", "paused", "ended", "gone"} else ""
+    apart = states.pop() if len(states) == 1 and states <= _APART_WORDS else ""
     rates = [p.rows_per_second for p in processes if p.rows_per_second is not None]
     return StageView(
         name, len(processes), sum(p.alive for p in processes),

@@ -129,7 +129,7 @@ def describe(path: Path) -> list[tuple[str, str]]:
         ("chunks", f"{manifest.rows:,}" + (f" ({deleted:,} more deleted)" if deleted else "")),
         ("tokens", f"{manifest.tokens:,}"),
         ("rejects", f"{manifest.rejects:,}" + (" (reasons in rejects/)" if manifest.rejects else "")),
-        *(("source", item.title) for item in manifest.sources),
+        *(("source", title) for title in dict.fromkeys(item.title for item in manifest.sources)),
         ("vectors", f"{manifest.dim} × {manifest.dtype}, compared by {manifest.metric.replace('_', ' ')}"),
         ("index", _index(manifest)),
         ("size", f"{t.size(texts + vectors + derived)}: texts {t.size(texts)}, vectors {t.size(vectors)}, "

@@ -31,7 +31,7 @@ class Picture:
     at: the moment shown (seconds since 1970); None: the newest.
     span: seconds that graphs show. steers: the run can be changed from here (it is no recording).
     active: there is a run, or a recording, to show. measured: it is measured, so that frames come.
-    problem: what ended the run, with the remedy.
+    problem: what ended the run, with the remedy. finished: the run is over.
     text: filter over processes and log.
     """
 
@@ -50,6 +50,7 @@ class Picture:
     active: bool = False
     measured: bool = True
     problem: str = ""
+    finished: bool = False
     _live: Frame | None = None
     _live_verdict: VerdictView = WARMING_UP
     _verdicts: list[tuple[float, VerdictView]] = field(default_factory=list)
@@ -81,6 +82,7 @@ class Picture:
 
     def sum_up(self, end: RunEnd | None) -> None:
         """The run is over: from now on the newest frame tells what it came to; None: it failed."""
+        self.finished = True
         if self._live is None:
             return
         frame = over(self._live, end or RunEnd("failed", self._live.elapsed))

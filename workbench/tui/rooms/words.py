@@ -26,7 +26,8 @@ def head_line(picture: Picture, mark: tuple[str, str], width: int) -> Line:
     """Input, collection, profile's model and device at the left, the time at the right."""
     facts, frame = picture.facts, picture.frame
     if facts is None:
-        said = "the run did not start" if picture.problem else "starting: reading the input and the model"
+        over = "the run is over" if picture.finished else "starting: reading the input and the model"
+        said = "the run did not start" if picture.problem else over
         line = Line(f" {said}" if picture.active else " no run yet", "muted")
         return line.right(width - 1, mark[0], mark[1])
     clock = f"{mark[0]}  {t.clock(frame.elapsed if frame else None)}".strip()

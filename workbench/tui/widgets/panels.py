@@ -56,6 +56,8 @@ class RatePanel(Panel):
     def _without_frame(self) -> str:
         if not self.picture.active or self.picture.problem:
             return t.NOTHING
+        if self.picture.finished and self.picture.measured:
+            return "the run was over before anything was measured; the log says why"
         return "the processes are being started" if self.picture.measured else UNMEASURED
 
 
@@ -109,6 +111,8 @@ class VerdictPanel(Panel):
             return [Line("no run yet: 1 goes to Start, 4 to the runs of before", "muted")]
         if not self.picture.measured:
             return [Line("not known: what limits a run is found from what is measured", "muted")]
+        if self.picture.finished and self.picture.frame is None:
+            return [Line("nothing limited this run", "muted")]
         return verdict_lines(self.picture.verdict, width, self.glyphs, max(2, height), self.picture.steers)
 
 
