@@ -36,11 +36,11 @@ def corpus(path: Path, rows: int, seed: int = 0) -> Path:
 
 
 def request(folder: Path, source: Path, *assignments: str, into: str = "a.collection", **more: object) -> RunRequest:
-    """A request with the simulated engine and a tiny model's tokenizer."""
+    """A request with the simulated engine, a tiny model's tokenizer and one worker: each is a process to start."""
     model = folder / "tiny-model"
     if not model.exists():
         tiny_bert(model)
-    settings = ["encoder.engine=simulated", f"encoder.model={model}", "encoder.dim=16", "pipeline.workers=2",
+    settings = ["encoder.engine=simulated", f"encoder.model={model}", "encoder.dim=16", "pipeline.workers=1",
                 "source.unit_rows=24"]  # many units, of few rows
     profile = apply_overrides(load_profile("balanced"), [*settings, *assignments])
     return RunRequest(profile, (source,), into=folder / into, **more)  # type: ignore[arg-type]

@@ -9,19 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.engine import harness
-from tests.engine.test_update import asked, notes, paragraphs, rows, run, words
+from tests.engine.notes import asked, paragraphs, rows, run, table, words
 from workbench.collection.repair import repair
 from workbench.collection.verify import verify
 from workbench.core.errors import RunFailed, UsageError
 from workbench.search import upkeep
-
-__all__ = ["notes"]  # a fixture
-
-
-def table(path: Path, count: int, first: int = 0) -> Path:
-    lines = [json.dumps({"id": f"r{n}", "text": f"row number {n}", "year": n}) for n in range(first, first + count)]
-    path.write_text("\n".join(lines), encoding="utf-8", newline="\n")
-    return path
 
 
 def flip(file: Path) -> None:
@@ -31,8 +23,8 @@ def flip(file: Path) -> None:
 
 
 @pytest.mark.parametrize("compacted", [False, True])
+@pytest.mark.usefixtures("embedded")
 def test_units_taken_out_as_damaged_do_not_bring_deleted_documents_back(tmp_path, notes, compacted):
-    run(asked(tmp_path, notes, "c"))
     before = rows(tmp_path / "c")
     assert upkeep.delete(tmp_path / "c", "doc = 'b.md'").deleted == sum(name.startswith("b.md") for name in before) > 0
     if compacted:
@@ -46,28 +38,23 @@ def test_units_taken_out_as_damaged_do_not_bring_deleted_documents_back(tmp_path
     assert run(asked(tmp_path, notes, "c")).chunks == 0
 
 
-def test_more_rows_in_a_table_do_not_bring_deleted_ones_back(tmp_path):
-    source = table(tmp_path / "t.jsonl", 40)
-    run(asked(tmp_path, source, "c"))
-    upkeep.delete(tmp_path / "c", "year < 10")
+def test_more_rows_in_a_table_do_not_bring_deleted_ones_back(tmp_path, listed):
+    upkeep.delete(tmp_path / "c", "year < 4")
     upkeep.compact(tmp_path / "c")
-    upkeep.delete(tmp_path / "c", "chunk_id = 'r20'")
-    table(source, 41)
-    again = run(asked(tmp_path, source, "c"))
+    upkeep.delete(tmp_path / "c", "chunk_id = 'r8'")
+    again = run(asked(tmp_path, table(listed, 13), "c"))
     assert (again.chunks, again.removed) == (1, 0)
-    assert set(rows(tmp_path / "c")) == {f"r{n}" for n in range(10, 41) if n != 20}
+    assert set(rows(tmp_path / "c")) == {f"r{n}" for n in range(4, 13) if n != 8}
 
 
-def test_a_deleted_text_stays_away_where_its_place_or_a_column_has_changed(tmp_path):
-    source = table(tmp_path / "t.jsonl", 12)
-    run(asked(tmp_path, source, "c"))
+def test_a_deleted_text_stays_away_where_its_place_or_a_column_has_changed(tmp_path, listed):
     upkeep.delete(tmp_path / "c", "year = 3 or year = 4")
-    lines = [json.loads(line) for line in source.read_text(encoding="utf-8").splitlines()]
+    lines = [json.loads(line) for line in listed.read_text(encoding="utf-8").splitlines()]
     lines[3]["year"] = 1903
     lines[4]["text"] = "another text of the same row"
     first = {"id": "first", "text": "all others move by a line", "year": 0}
-    source.write_text("\n".join(map(json.dumps, [first, *lines])), encoding="utf-8", newline="\n")
-    run(asked(tmp_path, source, "c"))
+    listed.write_text("\n".join(map(json.dumps, [first, *lines])), encoding="utf-8", newline="\n")
+    run(asked(tmp_path, listed, "c"))
     assert set(rows(tmp_path / "c")) == {"first", *(f"r{n}" for n in range(12) if n != 3)}
 
 
@@ -83,13 +70,11 @@ def test_of_equal_texts_of_a_document_only_the_deleted_one_stays_away(tmp_path):
     assert set(rows(tmp_path / "c")) == {"r1", "r2"}
 
 
-def test_what_was_gone_from_the_input_does_come_back(tmp_path):
-    source = table(tmp_path / "t.jsonl", 10)
-    run(asked(tmp_path, source, "c"))
+def test_what_was_gone_from_the_input_does_come_back(tmp_path, listed):
     first = rows(tmp_path / "c")
     upkeep.delete(tmp_path / "c", "year = 5")
-    run(asked(tmp_path, table(source, 3), "c"))
-    run(asked(tmp_path, table(source, 10), "c"))
+    run(asked(tmp_path, table(listed, 3), "c"))
+    run(asked(tmp_path, table(listed, 12), "c"))
     assert rows(tmp_path / "c") == {name: row for name, row in first.items() if name != "r5"}
 
 
@@ -107,8 +92,8 @@ def test_a_unit_of_a_run_that_never_ended_is_embedded_again_without_deleted_rows
     assert run(request).chunks == 0
 
 
+@pytest.mark.usefixtures("embedded")
 def test_restore_lets_the_next_run_bring_them_back_and_fresh_too(tmp_path, notes):
-    run(asked(tmp_path, notes, "c"))
     before = rows(tmp_path / "c")
     assert upkeep.restore(tmp_path / "c") == 0
     gone = upkeep.delete(tmp_path / "c", "doc = 'b.md' or doc = 'd.md'").deleted
@@ -121,35 +106,33 @@ def test_restore_lets_the_next_run_bring_them_back_and_fresh_too(tmp_path, notes
     assert rows(tmp_path / "c") == before
 
 
+@pytest.mark.usefixtures("listed")
 def test_restore_waits_for_a_run_to_end(tmp_path):
-    run(asked(tmp_path, table(tmp_path / "t.jsonl", 5), "c"))
     harness.forget_state(tmp_path / "c")
     upkeep.delete(tmp_path / "c", "year = 1")
     with pytest.raises(UsageError, match="no run has completed"):
         upkeep.restore(tmp_path / "c")
 
 
-def test_a_damaged_list_is_told_and_never_taken_for_an_empty_one(tmp_path):
-    source = table(tmp_path / "t.jsonl", 10)
-    run(asked(tmp_path, source, "c"))
+def test_a_damaged_list_is_told_and_never_taken_for_an_empty_one(tmp_path, listed):
     upkeep.delete(tmp_path / "c", "year = 5")
     (file,) = (tmp_path / "c" / "deletions").glob("*.keys")
     flip(file)
     (problem,) = verify(tmp_path / "c").problems
     assert (problem.kind, problem.file) == ("derived", f"deletions/{file.name}") and "come back" in problem.remedy
-    table(source, 11)
-    for action in (lambda: upkeep.delete(tmp_path / "c", "year = 6"), lambda: run(asked(tmp_path, source, "c"))):
+    table(listed, 13)
+    for action in (lambda: upkeep.delete(tmp_path / "c", "year = 6"), lambda: run(asked(tmp_path, listed, "c"))):
         with pytest.raises(RunFailed, match="list of deleted chunks"):
             action()
-    assert len(rows(tmp_path / "c")) == 9
+    assert len(rows(tmp_path / "c")) == 11
     assert ["gave up the list of deleted chunks" in line for line in repair(tmp_path / "c", verify(tmp_path / "c"))]
     assert verify(tmp_path / "c").whole
-    run(asked(tmp_path, source, "c"))
-    assert len(rows(tmp_path / "c")) == 11
+    run(asked(tmp_path, listed, "c"))
+    assert len(rows(tmp_path / "c")) == 13
 
 
+@pytest.mark.usefixtures("embedded")
 def test_a_changed_document_comes_back_without_what_was_deleted_of_it(tmp_path, notes):
-    run(asked(tmp_path, notes, "c"))
     deleted = {words(row) for name, row in rows(tmp_path / "c").items() if name.startswith("b.md")}
     upkeep.delete(tmp_path / "c", "doc = 'b.md'")
     text = (notes / "b.md").read_text(encoding="utf-8")

@@ -7,13 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.engine import harness
-from tests.engine.test_update import asked, notes, paragraphs, rows, run
+from tests.engine.notes import asked, paragraphs, rows, run
 from workbench.collection.reader import Collection
 from workbench.core.errors import RunFailed
 from workbench.core.run import RunRequest
 from workbench.engine import update as updating
-
-__all__ = ["notes"]  # a fixture
 
 
 def count(path: Path) -> int:
@@ -33,8 +31,8 @@ def interrupted(monkeypatch, request: RunRequest) -> None:
             run(request)
 
 
+@pytest.mark.usefixtures("embedded")
 def test_a_folder_put_back_after_an_interrupted_update_is_as_it_was(tmp_path, notes, monkeypatch):
-    run(asked(tmp_path, notes, "c"))
     first = rows(tmp_path / "c")
     kept = {name: (notes / f"{name}.md").read_text(encoding="utf-8") for name in ("a", "d")}
     (notes / "a.md").write_text(f"# a\n\n{paragraphs('something else', 3)}", encoding="utf-8")
@@ -61,8 +59,8 @@ def test_a_table_put_back_after_an_interrupted_update_is_as_it_was(tmp_path, mon
     assert rows(tmp_path / "c") == first and again.tokens == 0
 
 
+@pytest.mark.usefixtures("embedded")
 def test_settings_put_back_after_an_interrupted_update_cut_as_before(tmp_path, notes, monkeypatch):
-    run(asked(tmp_path, notes, "c"))
     first = rows(tmp_path / "c")
     interrupted(monkeypatch, harness.request(tmp_path, notes, "source.chunk_tokens=48", into="c"))
     assert count(tmp_path / "c") > len(first)
@@ -70,8 +68,8 @@ def test_settings_put_back_after_an_interrupted_update_cut_as_before(tmp_path, n
     assert rows(tmp_path / "c") == first
 
 
+@pytest.mark.usefixtures("embedded")
 def test_a_removal_cut_short_is_made_good_when_the_document_is_back(tmp_path, notes, monkeypatch):
-    run(asked(tmp_path, notes, "c"))
     first, text = rows(tmp_path / "c"), (notes / "d.md").read_text(encoding="utf-8")
     (notes / "d.md").unlink()
     with monkeypatch.context() as patch:

@@ -6,65 +6,21 @@ import json
 import multiprocessing
 import os
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests.engine import harness
-from workbench.collection.reader import Collection
+from tests.engine.notes import asked, paragraphs, rows, run, words
 from workbench.collection.repair import repair
 from workbench.collection.verify import verify
 from workbench.core.errors import UsageError
 from workbench.core.profile import SourceSection
-from workbench.core.run import RunRequest, RunResult
 from workbench.engine import update as updating
 from workbench.engine.run import Run
 from workbench.sources.registry import open_source, source_spec
-
-
-def run(request: RunRequest) -> RunResult:
-    started = Run(request)
-    started.start()
-    result = started.wait(120)
-    assert result is not None
-    return result
-
-
-def rows(path: Path) -> dict[str, tuple[object, ...]]:
-    """chunk_id → everything else, the vector too, of all rows that can be found."""
-    with Collection.open(path) as collection:
-        alive = np.flatnonzero(collection.alive())
-        vectors = collection.gather(alive)
-        table = collection.rows(alive).to_pylist()
-        assert len(table) == collection.count == len({row["chunk_id"] for row in table})
-        return {
-            row.pop("chunk_id"): (*sorted(row.items()), vector.tobytes())
-            for row, vector in zip(table, vectors, strict=True)
-        }
-
-
-def words(row: tuple[object, ...]) -> tuple[str, str]:
-    """What is embedded."""
-    return dict(row[:-1])["title"], dict(row[:-1])["text"]
-
-
-def paragraphs(topic: str, count: int) -> str:
-    return "\n\n".join(f"{topic} paragraph {n} " + " ".join(harness.WORDS[n % 7 :]) for n in range(count))
-
-
-@pytest.fixture
-def notes(tmp_path) -> Path:
-    folder = tmp_path / "notes"
-    (folder / "sub").mkdir(parents=True)
-    for name, count in (("a", 6), ("b", 4), ("sub/c", 5), ("d", 3)):
-        (folder / f"{name}.md").write_text(f"# {name}\n\n{paragraphs(name, count)}\n", encoding="utf-8")
-    return folder
-
-
-def asked(tmp_path: Path, source: Path, into: str) -> RunRequest:
-    return harness.request(tmp_path, source, "source.chunk_tokens=24", "source.overlap_tokens=0", into=into)
 
 
 def test_a_changed_folder_ends_as_a_fresh_run_would(tmp_path, notes):
@@ -96,14 +52,14 @@ def test_files_that_have_not_changed_are_not_even_read(notes, tmp_path):
     assert changed.documents == whole.documents and changed.documents.keys() == known.documents.keys()
 
 
+@pytest.mark.usefixtures("embedded")
 def test_nothing_is_embedded_when_nothing_has_changed(tmp_path, notes):
-    run(asked(tmp_path, notes, "c"))
     again = run(asked(tmp_path, notes, "c"))
     assert (again.chunks, again.tokens, again.outcome) == (0, 0, "done")
 
 
+@pytest.mark.usefixtures("embedded")
 def test_text_that_moves_keeps_its_vector(tmp_path, notes):
-    run(asked(tmp_path, notes, "c"))
     shutil.move(notes / "d.md", notes / "renamed.md")
     again = run(asked(tmp_path, notes, "c"))
     moved = [name for name in rows(tmp_path / "c") if name.startswith("renamed.md")]
@@ -111,8 +67,8 @@ def test_text_that_moves_keeps_its_vector(tmp_path, notes):
     assert again.tokens == 0 and again.reused == again.chunks == again.removed == len(moved) > 0
 
 
+@pytest.mark.usefixtures("embedded")
 def test_a_limit_throws_nothing_away_that_lies_beyond_it(tmp_path, notes):
-    run(asked(tmp_path, notes, "c"))
     before = rows(tmp_path / "c")
     limited = run(replace(asked(tmp_path, notes, "c"), limit=2))
     assert (limited.tokens, limited.removed) == (0, 0) and rows(tmp_path / "c") == before
@@ -149,8 +105,8 @@ def test_the_same_limit_with_a_changed_table_deletes_what_is_gone(tmp_path):
 
 
 @pytest.mark.parametrize("updated", [False, True])
+@pytest.mark.usefixtures("embedded")
 def test_units_that_repair_took_out_are_embedded_again_and_nothing_else(tmp_path, notes, updated):
-    run(asked(tmp_path, notes, "c"))
     if updated:
         (notes / "e.md").write_text(f"# e\n\n{paragraphs('e', 3)}", encoding="utf-8")
         run(asked(tmp_path, notes, "c"))
@@ -166,8 +122,8 @@ def test_units_that_repair_took_out_are_embedded_again_and_nothing_else(tmp_path
 
 
 @pytest.mark.parametrize("mended", [False, True])
+@pytest.mark.usefixtures("embedded")
 def test_a_damaged_note_on_the_input_costs_no_embedding(tmp_path, notes, mended):
-    run(asked(tmp_path, notes, "c"))
     (notes / "e.md").write_text(f"# e\n\n{paragraphs('e', 3)}", encoding="utf-8")
     run(asked(tmp_path, notes, "c"))
     before = rows(tmp_path / "c")
@@ -201,8 +157,8 @@ def test_a_run_killed_before_it_remembers_its_input_can_be_updated_later(tmp_pat
     assert again.unchanged == len(before) and again.chunks == len(rows(tmp_path / "c")) - len(before) > 0
 
 
+@pytest.mark.usefixtures("embedded")
 def test_removals_alone_need_no_encoder(tmp_path, notes):
-    run(asked(tmp_path, notes, "c"))
     (notes / "d.md").unlink()
     again = run(asked(tmp_path, notes, "c"))
     assert (again.chunks, again.tokens, again.run) == (0, 0, "")
@@ -211,8 +167,8 @@ def test_removals_alone_need_no_encoder(tmp_path, notes):
     assert rows(tmp_path / "c") == rows(tmp_path / "fresh")
 
 
+@pytest.mark.usefixtures("embedded")
 def test_going_back_and_forth_ends_where_it_should(tmp_path, notes):
-    run(asked(tmp_path, notes, "c"))
     first = rows(tmp_path / "c")
     text = (notes / "a.md").read_text(encoding="utf-8")
     for content in ("# a\n\nsomething else\n", text):
@@ -237,14 +193,14 @@ def test_a_changed_table_row_by_row(tmp_path):
     assert again.chunks - again.reused == 2  # row 7 and the new one: nothing else was embedded
 
 
+@pytest.mark.usefixtures("embedded")
 def test_a_killed_update_is_done_by_the_next_run(tmp_path, notes):
-    run(asked(tmp_path, notes, "c"))
     for name in ("a", "b", "d"):
         (notes / f"{name}.md").write_text(f"# {name}\n\n{paragraphs('later ' + name, 8)}", encoding="utf-8")
     stopped = Run(asked(tmp_path, notes, "c"))
     stopped.start()
     while not stopped.done and (stopped.snapshot() is None or stopped.snapshot().progress.units_done == 0):
-        pass
+        time.sleep(0.005)
     stopped.stop(now=True)
     stopped.wait(60)
     again = run(asked(tmp_path, notes, "c"))
@@ -253,8 +209,8 @@ def test_a_killed_update_is_done_by_the_next_run(tmp_path, notes):
     assert rows(tmp_path / "c") == rows(tmp_path / "fresh")
 
 
+@pytest.mark.usefixtures("embedded")
 def test_other_settings_cut_everything_anew(tmp_path, notes):
-    run(asked(tmp_path, notes, "c"))
     wider = harness.request(tmp_path, notes, "source.chunk_tokens=48", "source.overlap_tokens=0", into="c")
     run(wider)
     fresh = harness.request(tmp_path, notes, "source.chunk_tokens=48", "source.overlap_tokens=0", into="fresh")
@@ -262,8 +218,8 @@ def test_other_settings_cut_everything_anew(tmp_path, notes):
     assert rows(tmp_path / "c") == rows(tmp_path / "fresh")
 
 
+@pytest.mark.usefixtures("embedded")
 def test_input_from_another_place_is_still_refused(tmp_path, notes):
-    run(asked(tmp_path, notes, "c"))
     other = tmp_path / "others"
     other.mkdir()
     (other / "x.md").write_text("# x\n\nsomething\n", encoding="utf-8")

@@ -10,12 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.engine import harness
-from tests.engine.test_update import asked, notes, run
+from tests.engine.notes import asked, run
 from workbench.collection.reader import Collection
 from workbench.collection.verify import verify
 from workbench.core.run import RunResult
-
-__all__ = ["notes"]  # a fixture
 
 
 def rejected(path: Path) -> list[tuple[int, str]]:
