@@ -31,7 +31,7 @@ if __name__ == "__main__":
     from tests.engine.harness import request
     from workbench.engine.run import Run
     folder, source, into = map(Path, sys.argv[1:4])
-    run = Run(request(folder, source, "encoder.tokens_per_second=60000", into=into.name))
+    run = Run(request(folder, source, "encoder.tokens_per_second=60000", "pipeline.workers=2", into=into.name))
     run.start()
     told = False
     while (result := run.wait(0.02)) is None:
