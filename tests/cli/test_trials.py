@@ -13,12 +13,13 @@ from workbench.cli.main import main
 def words(tmp_path, monkeypatch):
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "home"))
     tiny_bert(tmp_path / "m")
-    settings = ["encoder.engine=simulated", f"encoder.model={tmp_path / 'm'}", "encoder.tokens_per_second=30000"]
+    settings = ["encoder.engine=simulated", f"encoder.model={tmp_path / 'm'}", "encoder.tokens_per_second=30000",
+                "encoder.token_budget=2048", "pipeline.workers=1"]
     return [str(corpus(tmp_path / "c.jsonl", 1200)), *[w for s in settings for w in ("--set", s)]]
 
 
 def test_plan_says_how_many_workers(words, capsys):
-    assert main(["plan", *words, "--device-speed", "1x", "1k", "900M", "--seconds", "0.2", "--json"]) == 0
+    assert main(["plan", *words, "--device-speed", "1x", "1k", "900M", "--seconds", "0.1", "--json"]) == 0
     made = json.loads(capsys.readouterr().out)
     same, slow, monster = made["devices"]
     assert slow["workers"] == 1 and slow["reached"] == 1000.0
@@ -27,7 +28,7 @@ def test_plan_says_how_many_workers(words, capsys):
 
 
 def test_ceilings_are_shown_with_bars(words, capsys):
-    assert main(["ceilings", *words, "--seconds", "0.2", "--no-run"]) == 0
+    assert main(["ceilings", *words, "--seconds", "0.1", "--no-run"]) == 0
     shown = capsys.readouterr().out
     assert "encoder" in shown and "CPU cores" in shown and "◀ lowest" in shown and "█" in shown
 

@@ -13,8 +13,11 @@ from workbench.diagnose.trial import Trial, run_trial
 
 def test_each_stage_alone(tmp_path):
     source = corpus(tmp_path / "c.jsonl", 1500)
-    wanted = request(tmp_path, source, "encoder.tokens_per_second=40000", "source.unit_rows=256")
-    found = measure(wanted, 0.3)
+    wanted = request(
+        tmp_path, source, "encoder.tokens_per_second=40000", "encoder.token_budget=2048", "source.unit_rows=256",
+        "pipeline.workers=2",
+    )
+    found = measure(wanted, 0.1)
     stages = {stage.name: stage for stage in found.stages}
     assert set(stages) == {"read only", "tokenise only", "workers", "encoder", "writer", "CPU cores"}
     assert all(stage.tokens_per_second > 0 for stage in found.stages)
@@ -27,8 +30,8 @@ def test_each_stage_alone(tmp_path):
 
 def test_all_devices_run_at_once(tmp_path):
     source = corpus(tmp_path / "c.jsonl", 600)
-    two = ["encoder.device=auto,auto", "encoder.tokens_per_second=4000"]
-    stages = {stage.name: stage for stage in measure(request(tmp_path, source, *two), 0.5).stages}
+    two = ["encoder.device=auto,auto", "encoder.tokens_per_second=4000", "encoder.token_budget=512"]
+    stages = {stage.name: stage for stage in measure(request(tmp_path, source, *two), 0.1).stages}
     assert stages["encoder"].processes == 2 and stages["encoder"].note.startswith("2 × simulated device")
     assert stages["encoder"].tokens_per_second <= 8200 and stages["encoder"].threads == 0
 
@@ -44,17 +47,17 @@ def test_units_whose_rows_are_all_rejected_are_passed_over(tmp_path):
     bad = rejected(tmp_path / "bad.jsonl", 48)  # two units
     mixed = tmp_path / "mixed.jsonl"
     mixed.write_bytes(bad.read_bytes() + corpus(tmp_path / "good.jsonl", 200).read_bytes())
-    assert all(stage.tokens_per_second > 0 for stage in measure(request(tmp_path, mixed), 0.2).stages)
+    assert all(stage.tokens_per_second > 0 for stage in measure(request(tmp_path, mixed), 0.1).stages)
     with pytest.raises(UsageError, match="none of the first rows can be embedded"):
-        measure(request(tmp_path, bad), 0.2)
+        measure(request(tmp_path, bad), 0.1)
 
 
 def test_worker_rates_for_several_numbers_and_no_input(tmp_path):
     source = corpus(tmp_path / "c.jsonl", 300)
-    rates = worker_rates(request(tmp_path, source), [1, 2], 0.2)
+    rates = worker_rates(request(tmp_path, source), [1, 2], 0.1)
     assert [rate.processes for rate in rates] == [1, 2] and all(rate.tokens_per_second > 0 for rate in rates)
     with pytest.raises(UsageError):
-        measure(request(tmp_path, tmp_path / "gone.jsonl"), 0.2)
+        measure(request(tmp_path, tmp_path / "gone.jsonl"), 0.1)
 
 
 def test_a_trial_leaves_nothing_behind_and_is_diagnosed(tmp_path):

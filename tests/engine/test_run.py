@@ -23,6 +23,9 @@ from workbench.core.run import RunRequest, RunResult
 from workbench.engine.run import Run
 
 
+TWO = "pipeline.workers=2"  # where units overtake each other, or a worker ends while another goes on
+
+
 def finish(run: Run) -> RunResult:
     result = run.wait(120)
     assert result is not None, "the run did not end"
@@ -41,7 +44,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     source = corpus(folder / "notes.jsonl", 1500)
     before = children_now()
-    result = go(request(folder, source, into="whole.collection"))
+    result = go(request(folder, source, TWO, into="whole.collection"))
     assert_nothing_left(before)
     return folder, source, result
 
@@ -64,7 +67,7 @@ def test_the_same_command_again_does_nothing(made):
 
 def test_a_stopped_run_resumes_to_the_same_vectors(made):
     folder, source, _ = made
-    slow = request(folder, source, "encoder.tokens_per_second=20000", into="stopped.collection")
+    slow = request(folder, source, TWO, "encoder.tokens_per_second=20000", into="stopped.collection")
     run = Run(slow)
     run.start()
     wait_for(run, lambda shot: shot.progress.units_done >= 3)
@@ -81,7 +84,7 @@ def test_a_stopped_run_resumes_to_the_same_vectors(made):
 
 def test_a_run_stopped_at_once_is_consistent(made):
     folder, source, _ = made
-    run = Run(request(folder, source, "encoder.tokens_per_second=20000", into="cut.collection"))
+    run = Run(request(folder, source, TWO, "encoder.tokens_per_second=20000", into="cut.collection"))
     before = children_now()
     run.start()
     wait_for(run, lambda shot: shot.progress.units_done >= 2)
@@ -96,7 +99,7 @@ def test_a_run_stopped_at_once_is_consistent(made):
 def test_a_killed_process_is_replaced_and_nothing_is_lost(made, stage):
     folder, source, _ = made
     into = f"killed-{stage}.collection"
-    run = Run(request(folder, source, "encoder.tokens_per_second=40000", into=into))
+    run = Run(request(folder, source, TWO, "encoder.tokens_per_second=40000", into=into))
     before = children_now()
     run.start()
     wait_for(run, lambda shot: shot.progress.units_done >= 2)
@@ -117,7 +120,8 @@ def test_rows_that_end_the_worker_become_rejects(made, monkeypatch):
         rows[bad]["text"] = f"{poison.WORD} {bad}"
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     monkeypatch.setattr("workbench.engine.worker.main", poison.worker_main)
-    result = go(request(folder, source, into="poisoned.collection"))
+    # few rows in a unit: it need not be halved so often until the bad rows stand alone
+    result = go(request(folder, source, TWO, "source.unit_rows=8", into="poisoned.collection"))
     assert result.outcome == "done"
     assert (result.chunks, result.rejects) == (297, 3)
     ids, _ = content(folder / "poisoned.collection")
@@ -127,7 +131,7 @@ def test_rows_that_end_the_worker_become_rejects(made, monkeypatch):
 def test_a_unit_that_always_fails_but_for_its_rows_is_rejected_and_the_run_ends(made, monkeypatch):
     folder, source, _ = made
     monkeypatch.setattr("workbench.engine.worker.main", poison.unstaged_main)
-    result = go(request(folder, source, into="unstaged.collection"))
+    result = go(request(folder, source, TWO, into="unstaged.collection"))
     assert (result.outcome, result.rejects) == ("done", 1)
     ids, _ = content(folder / "unstaged.collection")
     lost = [n for n in range(1500) if f"row-{n}" not in set(ids)]
@@ -138,7 +142,7 @@ def test_a_writer_that_ends_before_it_can_tell_of_a_commit_costs_nothing(made, m
     folder, source, _ = made
     monkeypatch.setattr("workbench.engine.writer.main", poison.mute_main)
     # room for every batch: what is done again has come to the new writer before that says what it holds
-    result = go(request(folder, source, "pipeline.vector_slots=128", into="mute.collection"))
+    result = go(request(folder, source, TWO, "pipeline.vector_slots=128", into="mute.collection"))
     assert (folder / "mute.ended").exists()
     assert (result.outcome, result.chunks) == ("done", 1500)
     assert_same(folder / "whole.collection", folder / "mute.collection")
@@ -224,7 +228,7 @@ def test_a_paused_run_stands_still_and_goes_on(made):
     wait_for(run, lambda shot: shot.progress.units_done >= 1)
     run.pause()
     wait_for(run, lambda shot: shot.paused)
-    wait_for(run, lambda shot: len({old.progress.tokens_done for old in run.window(5)}) == 1)
+    wait_for(run, lambda shot: len({old.progress.tokens_done for old in run.window(3)}) == 1)
     still = run.snapshot()
     assert still is not None
     assert still.progress.units_done < still.progress.units_total

@@ -14,7 +14,8 @@ from workbench.telemetry.runs import find_run, result_of
 
 
 def test_what_a_run_leaves_behind(tmp_path):
-    wanted = request(tmp_path, corpus(tmp_path / "c.jsonl", 800), "encoder.tokens_per_second=30000")
+    source = corpus(tmp_path / "c.jsonl", 800)
+    wanted = request(tmp_path, source, "encoder.tokens_per_second=30000", "pipeline.workers=2")
     run = Run(wanted)
     run.start()
     assert run.wait(120).outcome == "done"
