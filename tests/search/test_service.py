@@ -24,31 +24,44 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def service(collection, model_folder):
+    """For tests that change the collection, or after which the service cannot be used."""
     with SearchService(collection, model=str(model_folder), threads=1) as service:
         yield service
 
 
-def test_a_text_finds_itself_with_everything_known_of_it(service, collection):
-    (answer,) = service.search([Query(making.TEXTS[5], k=3, mode="dense")])
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, maker):
+    return making.make(tmp_path_factory.mktemp("shared") / "a.collection", maker)
+
+
+@pytest.fixture(scope="module")
+def shared(place, model_folder):
+    """One service for all tests that leave it as it was: it is two processes."""
+    with SearchService(place, model=str(model_folder), threads=1) as service:
+        yield service
+
+
+def test_a_text_finds_itself_with_everything_known_of_it(shared, place):
+    (answer,) = shared.search([Query(making.TEXTS[5], k=3, mode="dense")])
     hit = answer[0]
     assert (hit.rank, hit.chunk_id, hit.doc_id, hit.text) == (1, "c5", "d2", making.TEXTS[5])
-    assert (hit.place, dict(hit.metadata), hit.collection) == ("notes/2.md:2", {"year": 1905}, str(collection))
+    assert (hit.place, dict(hit.metadata), hit.collection) == ("notes/2.md:2", {"year": 1905}, str(place))
     assert (hit.shard, hit.row) == ("shards/00000001.chunks.parquet", 1)
     assert hit.score == pytest.approx(1.0, abs=2e-3)
     assert [one.score for one in answer] == sorted((one.score for one in answer), reverse=True)
 
 
-def test_several_queries_are_answered_in_their_order_and_k_may_exceed_the_collection(service):
-    answers = service.search([Query(text, k=50, mode="dense") for text in making.TEXTS])
+def test_several_queries_are_answered_in_their_order_and_k_may_exceed_the_collection(shared):
+    answers = shared.search([Query(text, k=50, mode="dense") for text in making.TEXTS])
     assert [answer[0].text for answer in answers] == making.TEXTS
     assert {len(answer) for answer in answers} == {len(making.TEXTS)}
 
 
-def test_a_vector_can_be_given_instead_of_a_text(service, maker):
+def test_a_vector_can_be_given_instead_of_a_text(shared, maker):
     vector = maker.embed([making.TEXTS[2]])[0].astype(np.float32).tobytes()
-    assert service.search([Query(vector=vector, k=1)])[0][0].chunk_id == "c2"
+    assert shared.search([Query(vector=vector, k=1)])[0][0].chunk_id == "c2"
     with pytest.raises(UsageError, match="has 3 float32 values"):
-        service.search([Query(vector=vector[:12])])
+        shared.search([Query(vector=vector[:12])])
 
 
 @pytest.mark.parametrize(("query", "said"), [
@@ -56,13 +69,13 @@ def test_a_vector_can_be_given_instead_of_a_text(service, maker):
     (Query(vector=bytes(64), like="c1"), "a vector and a chunk to be like"),
     (Query("  "), "the query is empty"), (Query("x", k=0), "k = 0"), (Query("x", mode="magic"), "no mode 'magic'"),
 ])
-def test_wrong_queries_are_refused(service, query, said):
+def test_wrong_queries_are_refused(shared, query, said):
     with pytest.raises(UsageError, match=said):
-        service.search([query])
+        shared.search([query])
 
 
-def test_a_query_longer_than_the_model_takes_is_cut_and_that_is_said(service):
-    (answer,) = service.search([Query("dog " * 200, k=1, mode="dense")])
+def test_a_query_longer_than_the_model_takes_is_cut_and_that_is_said(shared):
+    (answer,) = shared.search([Query("dog " * 200, k=1, mode="dense")])
     assert len(answer) == 1
     assert any("it was cut" in note and "64" in note for note in answer.notes)
 
@@ -76,13 +89,13 @@ def test_what_a_writer_commits_is_found_by_the_next_search(service, collection, 
     assert service.info().chunks == len(making.TEXTS) + 1
 
 
-def test_a_killed_process_is_started_again(service):
-    service.search([Query("anything", k=1)])
+def test_a_killed_process_is_started_again(shared):
+    shared.search([Query("anything", k=1)])
     for child in psutil.Process().children():
-        if child.pid in (service._encoder.pid, service._searcher.pid):
+        if child.pid in (shared._encoder.pid, shared._searcher.pid):
             child.kill()
             child.wait(10)
-    assert service.search([Query(making.TEXTS[0], k=1)])[0][0].chunk_id == "c0"
+    assert shared.search([Query(making.TEXTS[0], k=1)])[0][0].chunk_id == "c0"
 
 
 def test_a_process_that_dies_twice_is_an_error(service, monkeypatch):
@@ -137,11 +150,11 @@ def test_several_collections_are_searched_as_one(collection, tmp_path, maker, mo
     assert {hit.collection for hit in answer} == {str(collection), str(other)}
 
 
-def test_threads_share_a_service(service):
+def test_threads_share_a_service(shared):
     found: dict[int, str] = {}
 
     def look(n: int) -> None:
-        found[n] = service.search([Query(making.TEXTS[n], k=1, mode="dense")])[0][0].text
+        found[n] = shared.search([Query(making.TEXTS[n], k=1, mode="dense")])[0][0].text
 
     threads = [threading.Thread(target=look, args=(n,)) for n in range(len(making.TEXTS))]
     for thread in threads:
@@ -151,15 +164,15 @@ def test_threads_share_a_service(service):
     assert [found[n] for n in range(len(making.TEXTS))] == making.TEXTS
 
 
-def test_a_cancelled_search_leaves_the_service_usable(service):
-    service.warm()
-    psutil.Process(service._searcher.pid).suspend()  # so that the answer cannot come before the cancellation
+def test_a_cancelled_search_leaves_the_service_usable(shared):
+    shared.warm()
+    psutil.Process(shared._searcher.pid).suspend()  # so that the answer cannot come before the cancellation
     try:
         with pytest.raises(Cancelled):
-            service.search([Query("anything")], cancelled=lambda: True)
+            shared.search([Query("anything")], cancelled=lambda: True)
     finally:
-        psutil.Process(service._searcher.pid).resume()
-    assert service.search([Query(making.TEXTS[4], k=1, mode="dense")])[0][0].chunk_id == "c4"
+        psutil.Process(shared._searcher.pid).resume()
+    assert shared.search([Query(making.TEXTS[4], k=1, mode="dense")])[0][0].chunk_id == "c4"
 
 
 def test_a_closed_service_says_so_and_leaves_no_process(collection, model_folder):

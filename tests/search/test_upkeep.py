@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -12,10 +14,17 @@ from workbench.search.searcher import Searcher
 from workbench.search.values import Query
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, maker):
+    """A collection with a text index; the process that builds it is started once."""
+    path = making.make(tmp_path_factory.mktemp("made") / "a.collection", maker)
+    upkeep.build_text_index(path)
+    return path
+
+
 @pytest.fixture
-def path(collection):
-    upkeep.build_text_index(collection)
-    return collection
+def path(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "a.collection")
 
 
 def chunk_ids(path) -> set[str]:
