@@ -22,7 +22,6 @@ from workbench.core.errors import RunFailed, UsageError
 from workbench.core.run import RunRequest, RunResult
 from workbench.engine.run import Run
 
-
 TWO = "pipeline.workers=2"  # where units overtake each other, or a worker ends while another goes on
 
 
