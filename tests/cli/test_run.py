@@ -41,7 +41,8 @@ def folder(tmp_path_factory):
 
 
 def command(folder: Path, *words: str) -> list[str]:
-    simulated = ["encoder.engine=simulated", f"encoder.model={folder / 'tiny-model'}", "encoder.dim=16"]
+    simulated = ["encoder.engine=simulated", f"encoder.model={folder / 'tiny-model'}", "encoder.dim=16",
+                 "pipeline.workers=1"]
     settings = [word for setting in simulated for word in ("--set", setting)]
     return [sys.executable, "-m", "workbench", "run", *settings, *words]  # a later --set wins
 
