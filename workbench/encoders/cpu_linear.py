@@ -15,7 +15,8 @@ from torch.nn import functional
 
 #: Activation → its name and variant in oneDNN, computed while the result of a product is still in the cache.
 FUSED = {"gelu": ("gelu", "none"), "gelu_tanh": ("gelu", "tanh"), "relu": ("relu", ""), "none": ("none", "")}
-_PLAIN: dict[str, Callable[[Tensor], Tensor]] = {
+#: The same where nothing is fused.
+PLAIN: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": functional.gelu,
     "gelu_tanh": lambda x: functional.gelu(x, approximate="tanh"),
     "relu": functional.relu,
@@ -57,7 +58,7 @@ class PackedLinear(nn.Module):
             attr, algorithm = FUSED[self._act]
             out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._weight, self._bias, attr, [], algorithm)
             return out
-        return _PLAIN[self._act](functional.linear(x, self._weight, self._bias))
+        return PLAIN[self._act](functional.linear(x, self._weight, self._bias))
 
     def plus(self, x: Tensor, other: Tensor) -> Tensor:
         """x Wᵀ + b + other, in one pass."""

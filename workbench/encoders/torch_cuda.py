@@ -15,7 +15,6 @@ from torch import Tensor
 from workbench.core.activity import Activity, Counter, Meter
 from workbench.encoders.base import EncoderSpec, Pending, TokenBatch, Vectors
 from workbench.encoders.done import with_empty
-from workbench.encoders.torch_load import load
 from workbench.encoders.torch_network import Network
 
 DEPTH = 3
@@ -31,7 +30,7 @@ class CudaForward:
 
     def __init__(self, spec: EncoderSpec, device: torch.device, dtype: torch.dtype) -> None:
         self._device, self._dim = device, spec.model.dim
-        self._network = Network(spec.model, load(spec, device, dtype))
+        self._network = Network(spec, device, dtype)
         self._up = _stream(device)
         self._compute = _stream(device)
         self._down = _stream(device)

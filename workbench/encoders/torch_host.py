@@ -9,9 +9,7 @@ import torch
 
 from workbench.core.activity import Activity, Counter, Meter
 from workbench.encoders.base import EncoderSpec, Pending, TokenBatch
-from workbench.encoders.cpu_linear import pack_linears
 from workbench.encoders.done import Done, with_empty
-from workbench.encoders.torch_load import load
 from workbench.encoders.torch_network import Network
 
 
@@ -25,10 +23,7 @@ class HostForward:
     def __init__(self, spec: EncoderSpec, device: torch.device, dtype: torch.dtype) -> None:
         self._device = device
         self._dim = spec.model.dim
-        loaded = load(spec, device, dtype)
-        if device.type == "cpu":
-            pack_linears(loaded.model)
-        self._network = Network(spec.model, loaded)
+        self._network = Network(spec, device, dtype)
 
     def submit(self, batch: TokenBatch, meter: Meter) -> Pending:
         """Compute a batch. Raises what torch raises when memory is short."""

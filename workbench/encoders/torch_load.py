@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,12 +26,10 @@ class Loaded:
 
     Attributes:
         model: transformers model in eval mode on its device.
-        after: linear layers after the pooling, float32, or None.
         pad: token id for padding.
     """
 
     model: Any
-    after: nn.Module | None
     pad: int
 
 
@@ -102,7 +102,7 @@ def load_after(spec: EncoderSpec, device: torch.device) -> nn.Module | None:
 
 
 def load(spec: EncoderSpec, device: torch.device, dtype: torch.dtype) -> Loaded:
-    """Load model and linear layers onto the device.
+    """Load a model onto the device with transformers.
 
     Raises:
         UsageError: the folder holds no model that transformers can load, or weights are missing.
@@ -110,17 +110,23 @@ def load(spec: EncoderSpec, device: torch.device, dtype: torch.dtype) -> Loaded:
     """
     _silence()
     model = _model(model_folder(spec), spec, dtype)
-    try:
+    with room_on(device):
         model = model.to(device).eval().requires_grad_(False)
-        after = load_after(spec, device)
+    if getattr(model, "pooler", None) is not None:
+        model.pooler = None  # its output is never used
+    config = getattr(model.config, "text_config", None) or model.config
+    return Loaded(model, int(getattr(config, "pad_token_id", None) or 0))
+
+
+@contextmanager
+def room_on(device: torch.device) -> Iterator[None]:
+    """Turn the device's lack of memory for a model into DeviceMemoryError."""
+    try:
+        yield
     except torch.OutOfMemoryError as error:
         raise DeviceMemoryError(
             "the device has no room for the model", where=str(device), remedy="Set encoder.dtype=fp16 or another device"
         ) from error
-    if getattr(model, "pooler", None) is not None:
-        model.pooler = None  # its output is never used
-    config = getattr(model.config, "text_config", None) or model.config
-    return Loaded(model, after, int(getattr(config, "pad_token_id", None) or 0))
 
 
 def _model(folder: Path, spec: EncoderSpec, dtype: torch.dtype) -> Any:
