@@ -26,20 +26,29 @@ def need_data(*parts: str) -> Path:
     return path
 
 
+#: Shapes made of another model's tokenizer and family.
+LARGER = {
+    "bert-base": ("all-MiniLM-L6-v2", {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12,
+                                       "intermediate_size": 3072}),
+}
+
+
 def random_model(shape: str, folder: Path, seed: int = 0) -> Path:
     """A model folder with the tokenizer and configuration of `shape` and random weights (fp32).
 
-    It costs what the real model costs and finds nothing. `shape`: a folder name below DATA/tokenizers.
+    It costs what the real model costs and finds nothing. `shape`: a folder name below DATA/tokenizers, or one of
+    `LARGER`.
     """
     if (folder / "model.safetensors").exists():
         return folder
     import torch
     from transformers import AutoConfig, AutoModel
 
-    source = need_data("tokenizers", shape)
+    name, sizes = LARGER.get(shape, (shape, {}))
+    source = need_data("tokenizers", name)
     shutil.copytree(source, folder, dirs_exist_ok=True)
     torch.manual_seed(seed)
-    AutoModel.from_config(AutoConfig.from_pretrained(source)).save_pretrained(folder)
+    AutoModel.from_config(AutoConfig.from_pretrained(source, **sizes)).save_pretrained(folder)
     return folder
 
 
