@@ -69,7 +69,7 @@ def test_more_children_than_windows_waits_for_at_once(monkeypatch):
     monkeypatch.setattr(children, "_PIPES_ALONE", True)
     monkeypatch.setattr(children.connection, "wait", at_most)
     pipes = [children.make_pipe() for _ in range(70)]
-    quiet = [ChildProcess("worker", n, n, last_words, None, child.process, ours, gone=False)
+    quiet = [ChildProcess("worker", n, n, last_words, None, process=child.process, pipe=ours, gone=False)
              for n, (ours, _) in enumerate(pipes)]
     children.wait([child, *quiet], 1.0)
     assert asked == [60]  # it has said something: the others are not waited for

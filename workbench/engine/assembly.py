@@ -137,9 +137,9 @@ def _pipeline(
 
     trace = str(folder) if profile.pipeline.telemetry == "full" else ""
 
-    def child(stage: str, index: int, row: int, threads: int = 1) -> ChildSpec:
+    def child(stage: str, index: int, row: int) -> ChildSpec:
         log = folder / "log" / f"{stage}-{index}.txt"
-        return ChildSpec(stage, index, segments.board.name, rows, row, str(log), threads, trace)
+        return ChildSpec(stage, index, segments.board.name, rows, row, str(log), trace)
 
     limit = setting.source.read_bytes_per_second
     source = replace(setting.source, read_bytes_per_second=-(-limit // setting.workers))  # of the run, shared out
@@ -148,12 +148,12 @@ def _pipeline(
             child("worker", n, n), source, setting.model, segments.batches.name, shape,
             staging, profile.pipeline.batching, profile.pipeline.batch_rows, profile.collection.compression,
             known,
-        ))
+        ), threads=1)
         for n in range(setting.workers)
     ]
     encoders = [
         ChildProcess("encoder", n, setting.workers + n, encoder.main, encoder.EncoderProcessSpec(
-            child("encoder", n, setting.workers + n, threads=0), spec,
+            child("encoder", n, setting.workers + n), spec,
             segments.batches.name, segments.vectors.name, shape,
         ))
         for n, spec in enumerate(setting.encoders)
@@ -162,5 +162,5 @@ def _pipeline(
     end = ChildProcess("writer", 0, last, writer.main, writer.WriterSpec(
         child("writer", 0, last), str(into), segments.vectors.name, shape, profile.index,
         profile.pipeline.write_bytes_per_second,
-    ))
+    ), threads=1)
     return Pipeline(workers, encoders, end)

@@ -15,7 +15,6 @@ from time import perf_counter
 from workbench.core.child_process import leave_with_parent, redirect_output
 from workbench.core.errors import WorkbenchError
 from workbench.core.run import Failure
-from workbench.engine.libraries import keep_out, limit_threads
 from workbench.engine.segment import Segment, SegmentName
 from workbench.engine.wire import Failed
 from workbench.telemetry.board import Board, BoardRow
@@ -30,7 +29,6 @@ class ChildSpec:
         stage, index: which process this is.
         board, board_rows, board_row: where it counts its work.
         log: file that takes what libraries print (printing would paint over the screen).
-        threads: how many threads numeric libraries may use; 0 = theirs to choose.
         trace: folder for the spans of its trace; "" = no trace.
     """
 
@@ -40,7 +38,6 @@ class ChildSpec:
     board_rows: int
     board_row: int
     log: str
-    threads: int = 1
     trace: str = ""
 
 
@@ -88,9 +85,7 @@ def run_child(spec: ChildSpec, pipe: Connection, body: Body) -> None:
     began = perf_counter()
     if spec.log:
         redirect_output(Path(spec.log))
-    keep_out(spec.stage)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole console; only the parent acts
-    limit_threads(spec.threads)
     leave_with_parent()
     segment = Segment.attach(spec.board)
     board = Board(segment.buffer, spec.board_rows)

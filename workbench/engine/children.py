@@ -13,6 +13,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from workbench.engine.enter import enter, packed
+
 CONTEXT = multiprocessing.get_context("spawn")
 
 #: Windows waits for at most 63 things at once. A pipe says that its child has ended too.
@@ -35,7 +37,9 @@ class ChildProcess:
     """One place in the pipeline and the process that fills it now.
 
     Attributes:
-        row: its row on the board. gone: the process ended and its end has been dealt with.
+        row: its row on the board.
+        threads: how many numeric libraries may use; 0 = theirs to choose.
+        gone: the process ended and its end has been dealt with.
         ready: it has said that it can work.
     """
 
@@ -44,6 +48,7 @@ class ChildProcess:
     row: int
     entry: Entry
     spec: object
+    threads: int = 0
     process: BaseProcess | None = None
     pipe: Connection | None = None
     ready: bool = False
@@ -80,9 +85,8 @@ class ChildProcess:
 
     def _spawned(self) -> tuple[BaseProcess, Connection]:
         ours, theirs = make_pipe()
-        process = CONTEXT.Process(
-            target=self.entry, args=(self.spec, theirs), name=f"workbench {self.name}", daemon=True
-        )
+        begin = (self.stage, self.threads, packed(self.entry, self.spec), theirs)
+        process = CONTEXT.Process(target=enter, args=begin, name=f"workbench {self.name}", daemon=True)
         process.start()
         theirs.close()  # else its end would never show
         return process, ours

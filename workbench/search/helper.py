@@ -28,8 +28,8 @@ class Cancelled(Exception):
 class Helper:
     """One child process behind a lock. Any thread may `ask`; requests are answered one after the other."""
 
-    def __init__(self, stage: str, entry: Entry, spec: object, log: str) -> None:
-        self._child = ChildProcess(stage, 0, 0, entry, spec)
+    def __init__(self, stage: str, entry: Entry, spec: object, log: str, threads: int = 0) -> None:
+        self._child = ChildProcess(stage, 0, 0, entry, spec, threads)
         self._log = log
         self._lock = threading.Lock()
         self._closed = False

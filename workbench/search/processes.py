@@ -95,12 +95,9 @@ def searcher_main(spec: SearcherSpec, pipe: Connection) -> None:
 
 def _serve(spec: ProcessSpec, pipe: Connection, opener: Opener) -> None:
     """Body of a search process. Errors travel home as data; the process leaves with its parent."""
-    from workbench.engine.libraries import limit_threads
-
     began = perf_counter()
     redirect_output(Path(spec.log or os.devnull))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole console; only the parent acts
-    limit_threads(spec.threads)
     leave_with_parent()
     with suppress(OSError, EOFError):  # the parent closed the pipe: leave
         try:

@@ -61,7 +61,7 @@ class SearchService:
         ), log)
         self._searcher = Helper("searcher", searcher_main, SearcherSpec(
             ProcessSpec("searcher", log, threads), tuple(map(str, folders)), dict(manifests[0].identity),
-        ), log)
+        ), log, threads)
         self._dim, self._reranker = manifests[0].dim, reranker
         if embed:
             self._encoder.start()
