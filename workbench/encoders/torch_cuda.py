@@ -30,6 +30,9 @@ class CudaForward:
 
     def __init__(self, spec: EncoderSpec, device: torch.device, dtype: torch.dtype) -> None:
         self._device, self._dim = device, spec.model.dim
+        # On newer cards PyTorch prefers cuDNN's attention, which prepares a plan for every new shape of a batch, and
+        # hardly two batches have the same (pytorch/pytorch#155958).
+        torch.backends.cuda.enable_cudnn_sdp(False)
         self._network = Network(spec, device, dtype)
         self._up = _stream(device)
         self._compute = _stream(device)
