@@ -67,8 +67,7 @@ def test_auto_chooses_by_size():
     assert index_kinds.resolve("auto", 50_000).name == "Flat"
     assert index_kinds.resolve("auto", 50_001, 320) == index_kinds.Kind("PQ", "IVF1,PQ160x4fsr")
     assert index_kinds.resolve("auto", 50_001, 321).name == "RaBitQ"
-    assert index_kinds.resolve("auto", 1_900_000, 384).name == index_kinds.resolve("auto", 900_000, 1024).name == "PQ"
-    assert index_kinds.resolve("auto", 1_000_000, 1024).name == "IVF-RaBitQ"
+    assert index_kinds.resolve("auto", 1_900_000, 2048).name == "PQ"
     assert index_kinds.resolve("auto", 3_000_000).factory == "IVF2048,RaBitQfs"
     assert index_kinds.resolve("flat", 9).name == "Flat"
     assert index_kinds.resolve("HNSW32", 9).factory == "HNSW32"

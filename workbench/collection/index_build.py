@@ -219,7 +219,7 @@ def _recalls(index: Any, collection: Collection, truth: _Truth, rescores: tuple[
     if truth.k < 1:
         return [1.0] * len(rescores)
     most = min(max(rescores) * 10 + 1, index.ntotal)
-    found = index.search(truth.queries, most)[1]
+    found = index_kinds.candidates(index, truth.queries, most)
     scores = _scored(collection, truth.queries, found)
     hits = np.zeros(len(rescores))
     for row, own in enumerate(truth.own):

@@ -20,11 +20,10 @@ from workbench.core.errors import UsageError
 FLAT_LIMIT = 50_000
 #: Above so many vectors a scan of all codes is too slow, and inverted lists are put over them.
 IVF_LIMIT = 2_000_000
-#: Above so many values (vectors × length) too: PQ's codes are a quarter of a byte for each, all in one list, which
-#: doubles while it grows. Lists grow one by one, and RaBitQ's codes are half as large.
-IVF_VALUES = 1_000_000_000
 #: One inverted list: FAISS's flat fast scans know no filter, those with lists do.
 RABITQ = "IVF1,RaBitQfs"
+#: Bytes of FAISS's tables for the queries that are asked together.
+_TABLES = 64 << 20
 NAMES = ("auto", "Flat", "SQ8", "HNSW", "IVF", "PQ", "RaBitQ", "IVF-RaBitQ", "Matryoshka", "none")
 _MATRYOSHKA = re.compile(r"matryoshka(?:-([0-9]{1,5}))?", re.IGNORECASE)
 
@@ -42,8 +41,7 @@ class Kind:
 
 
 def resolve(kind: str, rows: int, dim: int = 0) -> Kind:
-    """The kind for so many vectors; `auto`: Flat up to 50,000, PQ up to 2 million (1 billion values), IVF-RaBitQ
-    above.
+    """The kind for so many vectors; `auto`: Flat up to 50,000, PQ up to 2 million, IVF-RaBitQ above.
 
     On 350,000 vectors of books a search of PQ's codes takes a quarter of the time of RaBitQ's, and a tenth of the
     candidates is enough. Vectors of odd length do not fall into pairs; they get RaBitQ.
@@ -59,8 +57,7 @@ def resolve(kind: str, rows: int, dim: int = 0) -> Kind:
     known = {name.lower(): name for name in NAMES}.get(kind.lower(), kind)
     if known == "auto":
         middle = "RaBitQ" if dim % 2 else "PQ"
-        large = rows > IVF_LIMIT or rows * dim > IVF_VALUES
-        known = "Flat" if rows <= FLAT_LIMIT else "IVF-RaBitQ" if large else middle
+        known = "Flat" if rows <= FLAT_LIMIT else middle if rows <= IVF_LIMIT else "IVF-RaBitQ"
     # About 2·√n lists: the usual balance between finding lists and scanning them (FAISS wiki).
     lists = 1 << max(0, int(math.log2(2 * math.sqrt(max(1, rows)))))
     # Four bits for two values: a sixteenth of float32, and fast scan; of what is left after the mean is taken away.
@@ -146,6 +143,22 @@ def selecting(index: Any, allowed: NDArray[np.bool_], effort: int) -> tuple[Any,
     if isinstance(index, faiss.IndexPreTransform):
         return faiss.SearchParametersPreTransform(index_params=inner), (bits, selector, inner)
     return inner, (bits, selector)
+
+
+def candidates(index: Any, queries: NDArray[np.float32], n: int, params: Any = None) -> NDArray[np.int64]:
+    """Positions of the best n for every query, int64 [queries, n], −1 where there are fewer.
+
+    Fast scans over inverted lists make a table of 4 · dim bytes for every query and list visited, all at once; beyond
+    2 GiB their numbering overflows and the process ends. So queries are asked in parts.
+    """
+    ivf = inverted(index)
+    probes = 1
+    if ivf is not None:
+        inner = getattr(params, "index_params", params)
+        probes = min(int(getattr(inner, "nprobe", ivf.nprobe)), int(ivf.nlist))
+    step = max(1, _TABLES // (4 * int(index.d) * max(1, probes)))
+    parts = [index.search(queries[begin : begin + step], n, params=params)[1] for begin in range(0, len(queries), step)]
+    return np.concatenate(parts) if parts else np.empty((0, n), np.int64)
 
 
 def can_select(index: Any) -> bool:

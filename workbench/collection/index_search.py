@@ -125,16 +125,16 @@ class Searcher:
     def _candidates(self, queries: Scores, n: int, mask: Mask | None) -> Ordinals:
         """Positions in the index [q, n]; −1 where there are fewer."""
         if mask is None and self._covered is None:
-            return np.asarray(self._index.search(queries, n)[1])
+            return index_kinds.candidates(self._index, queries, n)
         wanted = self._positions_allowed(mask)
         if self._selects:
             share = max(wanted.mean(), 1e-3)
             effort = int(self._part.facts.get("effort") or 0) if self._part else 0
             # A filter thins out every list: visit more of them, to see as many allowed rows as without it.
             params, _kept = index_kinds.selecting(self._index, wanted, min(int(effort / share), 1 << 20))
-            return np.asarray(self._index.search(queries, n, params=params)[1])
+            return index_kinds.candidates(self._index, queries, n, params)
         n = min(int(n / max(wanted.mean(), 0.05)), self._index.ntotal)
-        return np.asarray(self._index.search(queries, n)[1])
+        return index_kinds.candidates(self._index, queries, n)
 
     # ── positions in the index and ordinals of the collection ────────────────────────────────────
     def _open_index(self, part: Derived | None) -> Derived | None:
