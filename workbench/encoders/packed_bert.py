@@ -23,6 +23,11 @@ _SCORES = 1 << 19
 Group = tuple[int, int, int]  # first token, rows, tokens of each row
 
 
+def _step(tokens: int) -> int:
+    """What the tokens of a tile are filled up to a multiple of, for few shapes of products (see `_width`)."""
+    return 32 if tokens >= 512 else 8 if tokens >= 64 else 1
+
+
 def groups(lengths: list[int]) -> list[Group]:
     """Runs of rows of one length."""
     found: list[Group] = []
@@ -57,11 +62,12 @@ class PackedBert:
     def pooled(self, ids: Tensor, lengths: list[int], modes: str, skip: int) -> Tensor:
         """float32 [rows, width × modes] of rows given as int32 ids [tokens] and their lengths."""
         runs = groups(lengths)
-        hidden = self.hidden(ids, runs)
+        spare = -len(ids) % _step(len(ids))
+        hidden = self.hidden(functional.pad(ids, (0, spare)) if spare else ids, runs)
         return torch.cat([self._pool(hidden, run, modes, skip) for run in runs])
 
     def hidden(self, ids: Tensor, runs: list[Group]) -> Tensor:
-        """What the last layer gives for int32 ids [tokens]: [tokens, width]."""
+        """What the last layer gives for int32 ids [tokens]: [tokens, width]. Tokens behind the last row are allowed."""
         hidden = self._embeddings(ids, runs)
         for layer in self._layers:
             hidden = layer(hidden, runs, self._heads, self._bias)
@@ -69,7 +75,9 @@ class PackedBert:
 
     def _embeddings(self, ids: Tensor, runs: list[Group]) -> Tensor:
         """Word and position embeddings of all tokens, normalised: [tokens, width]."""
-        places = torch.cat([torch.arange(length).repeat(rows) for _, rows, length in runs])
+        places = torch.zeros(len(ids), dtype=torch.int64)
+        for first, rows, length in runs:
+            places[first : first + rows * length].view(rows, length)[:] = torch.arange(length)
         summed = functional.embedding(ids, self._words) + functional.embedding(places, self._places)
         return normed(summed, self._norm, self._eps)
 
@@ -112,9 +120,11 @@ def qkv_linear(layer: LayerWeights, heads: int) -> Linear:
 def attend(qkv: Tensor, like: Tensor, runs: list[Group], heads: int, bias: RelativeBias | None) -> Tensor:
     """Self-attention of every row within itself: qkv [tokens, 3·width] → [tokens, width], as `like`."""
     mixed = torch.empty_like(like)
+    end = 0
     for first, rows, length in runs:
         end = first + rows * length
         _attend(qkv[first:end], mixed[first:end], rows, length, heads, bias)
+    mixed[end:] = 0
     return mixed
 
 
@@ -150,11 +160,28 @@ def _products(block: Tensor, extra: Tensor | None) -> Tensor:
         block: [3, rows, heads, length, head size]. Copied at once: products of scattered heads are slower.
     """
     _, rows, heads, length, size = block.shape
-    query, key, value = block.contiguous().view(3, rows * heads, length, size)
+    wide = _width(length)
+    if wide == length:
+        laid = block.contiguous()
+    else:
+        laid = block.new_zeros(3, rows, heads, wide, size)
+        laid[..., :length, :] = block
+    query, key, value = laid.view(3, rows * heads, wide, size)
     scores = torch.bmm(query, key.transpose(1, 2))
     if extra is not None:
-        scores.view(rows, heads, length, length).add_(extra)
-    return torch.bmm(torch.softmax(scores, dim=-1), value).view(rows, heads, length, size)
+        scores.view(rows, heads, wide, wide)[..., :length, :length].add_(extra)
+    scores[..., length:] = float("-inf")
+    return torch.bmm(torch.softmax(scores, dim=-1), value).view(rows, heads, wide, size)[..., :length, :]
+
+
+def _width(length: int) -> int:
+    """Tokens that attention to rows of `length` is computed for.
+
+    oneDNN makes a program of half a megabyte for every new shape of a product and keeps a thousand of them; so there
+    should be few shapes. The softmax is faster on whole vectors, too.
+    """
+    step = 8 if length <= 32 else 16
+    return -(-length // step) * step
 
 
 def _row_blocks(rows: int, length: int, heads: int) -> Iterator[tuple[int, int]]:
