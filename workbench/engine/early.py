@@ -6,15 +6,13 @@ any other of the pipeline. Should it have died meanwhile, one is started in the 
 
 from __future__ import annotations
 
-import signal
-from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from workbench.core.paths import default_collection
 from workbench.core.run import RunRequest
 from workbench.engine.children import CONTEXT, make_pipe
-from workbench.engine.libraries import keep_out, limit_threads
+from workbench.engine.enter import enter_encoder
 
 
 class EarlyEncoder:
@@ -23,7 +21,7 @@ class EarlyEncoder:
     def __init__(self) -> None:
         ours, theirs = make_pipe()
         self._pipe: Connection | None = ours
-        self._process = CONTEXT.Process(target=main, args=(theirs,), name="workbench encoder", daemon=True)
+        self._process = CONTEXT.Process(target=enter_encoder, args=(theirs,), name="workbench encoder", daemon=True)
         self._process.start()
         theirs.close()
 
@@ -54,19 +52,3 @@ def begin_early(request: RunRequest) -> EarlyEncoder | None:
     if request.profile.encoder.engine != "torch" or (into / "CURRENT").exists():
         return None
     return EarlyEncoder()
-
-
-def main(pipe: Connection) -> None:
-    """Entry point of the process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole console; only the parent acts
-    keep_out("encoder")
-    limit_threads(0)  # before torch is loaded: it reads them once
-    with suppress(ImportError, OSError):  # the encoder imports it again and has words for what goes wrong
-        import torch  # noqa: F401
-    from workbench.engine import encoder
-
-    try:
-        spec = pipe.recv()
-    except (EOFError, OSError):
-        return  # the run has come to nothing
-    encoder.main(spec, pipe)
