@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
@@ -38,6 +39,15 @@ def broken_main(spec: EncoderProcessSpec, pipe: Connection) -> None:
 
 def _fail(_: child.Child) -> None:
     raise RuntimeError("no such luck")
+
+
+def crashing_main(spec: EncoderProcessSpec, pipe: Connection) -> None:
+    """An encoder that ends in native code at every start."""
+    child.run_child(spec.child, pipe, _crash)
+
+
+def _crash(_: child.Child) -> None:
+    faulthandler._sigsegv()  # type: ignore[attr-defined]
 
 
 def unstaged_main(spec: worker.WorkerSpec, pipe: Connection) -> None:

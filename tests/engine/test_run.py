@@ -180,6 +180,15 @@ def test_an_encoder_that_never_works_ends_the_run_with_its_reason(made, monkeypa
         go(request(folder, source, into="broken.collection"))
 
 
+def test_a_crash_in_native_code_says_in_the_log_where(made, monkeypatch):
+    folder, source, _ = made
+    monkeypatch.setattr("workbench.engine.encoder.main", poison.crashing_main)
+    with pytest.raises(RunFailed):
+        go(request(folder, source, into="crash.collection"))
+    (log,) = (folder / "crash.collection" / "runs").glob("*/log/encoder-0.txt")
+    assert "_crash" in log.read_text(encoding="utf-8")
+
+
 def test_wrong_input_leaves_nothing_behind(made):
     folder, _, _ = made
     empty = folder / "nothing.jsonl"
