@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.notes import asked, run, table, write
+from tests.engine.harness import go
+from tests.engine.notes import asked, table, write
 
 
 class First:
@@ -15,7 +16,7 @@ class First:
 
     def __init__(self, folder: Path, source: Path) -> None:
         self._folder, self._source = folder, source
-        assert run(asked(folder, source, "c")).outcome == "done"
+        assert go(asked(folder, source, "c")).outcome == "done"
         _copy(source, folder / "kept")
 
     def source(self) -> Path:

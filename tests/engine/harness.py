@@ -16,7 +16,8 @@ from workbench.collection.input_state import ROLE
 from workbench.collection.reader import Collection
 from workbench.collection.store import Store
 from workbench.core.profile_io import apply_overrides, load_profile
-from workbench.core.run import RunRequest
+from workbench.core.run import RunRequest, RunResult
+from workbench.engine.run import Run
 
 WORDS = [
     "the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "while", "rain", "falls", "on", "green",
@@ -44,6 +45,20 @@ def request(folder: Path, source: Path, *assignments: str, into: str = "a.collec
                 "source.unit_rows=24"]  # many units, of few rows
     profile = apply_overrides(load_profile("balanced"), [*settings, *assignments])
     return RunRequest(profile, (source,), into=folder / into, **more)  # type: ignore[arg-type]
+
+
+def finish(run: Run) -> RunResult:
+    """What a run that has been started comes to."""
+    result = run.wait(120)
+    assert result is not None, "the run did not end"
+    return result
+
+
+def go(wanted: RunRequest) -> RunResult:
+    """A whole run."""
+    run = Run(wanted)
+    run.start()
+    return finish(run)
 
 
 def content(path: Path) -> tuple[list[str], np.ndarray]:

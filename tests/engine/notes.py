@@ -9,16 +9,7 @@ import numpy as np
 
 from tests.engine import harness
 from workbench.collection.reader import Collection
-from workbench.core.run import RunRequest, RunResult
-from workbench.engine.run import Run
-
-
-def run(request: RunRequest) -> RunResult:
-    started = Run(request)
-    started.start()
-    result = started.wait(120)
-    assert result is not None
-    return result
+from workbench.core.run import RunRequest
 
 
 def rows(path: Path) -> dict[str, tuple[object, ...]]:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.engine import harness
-from tests.engine.notes import asked, paragraphs, rows, run
+from tests.engine.harness import go
+from tests.engine.notes import asked, paragraphs, rows
 from workbench.collection.reader import Collection
 from workbench.core.errors import RunFailed
 from workbench.core.run import RunRequest
@@ -28,7 +29,7 @@ def interrupted(monkeypatch, request: RunRequest) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("workbench.engine.update.finish", cut)
         with pytest.raises(RunFailed, match="cut"):
-            run(request)
+            go(request)
 
 
 @pytest.mark.usefixtures("embedded")
@@ -43,19 +44,19 @@ def test_a_folder_put_back_after_an_interrupted_update_is_as_it_was(tmp_path, no
     for name, text in kept.items():
         (notes / f"{name}.md").write_text(text, encoding="utf-8")
     (notes / "e.md").unlink()
-    again = run(asked(tmp_path, notes, "c"))
+    again = go(asked(tmp_path, notes, "c"))
     assert rows(tmp_path / "c") == first and again.tokens == 0
-    assert run(asked(tmp_path, notes, "c")).removed == 0
+    assert go(asked(tmp_path, notes, "c")).removed == 0
 
 
 def test_a_table_put_back_after_an_interrupted_update_is_as_it_was(tmp_path, monkeypatch):
     source = harness.corpus(tmp_path / "rows.jsonl", 60)
-    run(harness.request(tmp_path, source, into="c"))
+    go(harness.request(tmp_path, source, into="c"))
     first, text = rows(tmp_path / "c"), source.read_text(encoding="utf-8")
     harness.corpus(source, 80, seed=1)
     interrupted(monkeypatch, harness.request(tmp_path, source, into="c"))
     source.write_text(text, encoding="utf-8", newline="\n")
-    again = run(harness.request(tmp_path, source, into="c"))
+    again = go(harness.request(tmp_path, source, into="c"))
     assert rows(tmp_path / "c") == first and again.tokens == 0
 
 
@@ -64,7 +65,7 @@ def test_settings_put_back_after_an_interrupted_update_cut_as_before(tmp_path, n
     first = rows(tmp_path / "c")
     interrupted(monkeypatch, harness.request(tmp_path, notes, "source.chunk_tokens=48", into="c"))
     assert count(tmp_path / "c") > len(first)
-    run(asked(tmp_path, notes, "c"))
+    go(asked(tmp_path, notes, "c"))
     assert rows(tmp_path / "c") == first
 
 
@@ -84,8 +85,8 @@ def test_a_removal_cut_short_is_made_good_when_the_document_is_back(tmp_path, no
 
         patch.setattr("workbench.engine.update.remember", cut)
         with pytest.raises(RunFailed, match="cut"):
-            run(asked(tmp_path, notes, "c"))
+            go(asked(tmp_path, notes, "c"))
     assert len(told) == 2 and len(rows(tmp_path / "c")) < len(first)
     (notes / "d.md").write_text(text, encoding="utf-8")
-    run(asked(tmp_path, notes, "c"))
+    go(asked(tmp_path, notes, "c"))
     assert rows(tmp_path / "c") == first

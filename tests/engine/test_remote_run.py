@@ -8,19 +8,10 @@ import numpy as np
 import pytest
 
 from tests.embedding_server import serve, vector
-from tests.engine.harness import content, corpus, request
+from tests.engine.harness import content, corpus, go, request
 from workbench.collection.reader import Collection
 from workbench.core.errors import RunFailed, UsageError
-from workbench.core.run import RunRequest, RunResult
 from workbench.engine.run import Run
-
-
-def go(wanted: RunRequest) -> RunResult:
-    run = Run(wanted)
-    run.start()
-    result = run.wait(120)
-    assert result is not None
-    return result
 
 
 def keys(address: str) -> list[str]:

@@ -16,25 +16,14 @@ from tests.engine.harness import (
     children_now,
     content,
     corpus,
+    finish,
+    go,
     request,
 )
 from workbench.core.errors import RunFailed, UsageError
-from workbench.core.run import RunRequest, RunResult
 from workbench.engine.run import Run
 
 TWO = "pipeline.workers=2"  # where units overtake each other, or a worker ends while another goes on
-
-
-def finish(run: Run) -> RunResult:
-    result = run.wait(120)
-    assert result is not None, "the run did not end"
-    return result
-
-
-def go(wanted: RunRequest) -> RunResult:
-    run = Run(wanted)
-    run.start()
-    return finish(run)
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +225,7 @@ def test_a_paused_run_stands_still_and_goes_on(made):
     wait_for(run, lambda shot: shot.progress.units_done >= 1)
     run.pause()
     wait_for(run, lambda shot: shot.paused)
-    wait_for(run, lambda shot: len({old.progress.tokens_done for old in run.window(3)}) == 1)
+    wait_for(run, lambda shot: len({old.progress.tokens_done for old in run.window(5)}) == 1)
     still = run.snapshot()
     assert still is not None
     assert still.progress.units_done < still.progress.units_total

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.engine import harness
-from tests.engine.notes import asked, run
+from tests.engine.harness import go
+from tests.engine.notes import asked
 from workbench.collection.reader import Collection
 from workbench.collection.verify import verify
 from workbench.core.run import RunResult
@@ -29,18 +30,18 @@ def test_rejects_of_a_table_are_those_it_has_now(tmp_path):
     source = tmp_path / "t.jsonl"
     texts = [f"row number {n}" if n not in (7, 30) else "" for n in range(60)]
 
-    def go(limit: int = 0) -> RunResult:
+    def again(limit: int = 0) -> RunResult:
         lines = (json.dumps({"id": f"r{n}", "text": text}) for n, text in enumerate(texts))
         source.write_text("\n".join(lines), encoding="utf-8", newline="\n")
-        return run(replace(harness.request(tmp_path, source, into="c"), limit=limit))
+        return go(replace(harness.request(tmp_path, source, into="c"), limit=limit))
 
-    assert go().rejects == 2
+    assert again().rejects == 2
     texts[5] = "changed"
-    assert go().rejects == 2
+    assert again().rejects == 2
     texts[30], texts[41] = "mended", ""
-    assert go().rejects == 2
+    assert again().rejects == 2
     assert rejected(tmp_path / "c") == [(7, "empty text"), (41, "empty text")]
-    assert go(limit=20).rejects == 2  # what lies beyond is as bad as it was
+    assert again(limit=20).rejects == 2  # what lies beyond is as bad as it was
     assert rejected(tmp_path / "c") == [(7, "empty text"), (41, "empty text")]
     assert verify(tmp_path / "c").whole
 
@@ -48,12 +49,12 @@ def test_rejects_of_a_table_are_those_it_has_now(tmp_path):
 def test_rejects_of_a_folder_are_those_it_has_now(tmp_path, notes):
     for name in ("bad", "worse"):
         (notes / f"{name}.md").write_bytes(b"caf\xe9 broken")
-    assert run(asked(tmp_path, notes, "c")).rejects == 2
+    assert go(asked(tmp_path, notes, "c")).rejects == 2
     (notes / "bad.md").write_text("mended", encoding="utf-8")
     (notes / "blank.md").write_text(" \n", encoding="utf-8")
-    assert run(asked(tmp_path, notes, "c")).rejects == 2
+    assert go(asked(tmp_path, notes, "c")).rejects == 2
     (notes / "blank.md").unlink()
-    assert run(asked(tmp_path, notes, "c")).rejects == 1
+    assert go(asked(tmp_path, notes, "c")).rejects == 1
     (reason,) = [reason for _, reason in rejected(tmp_path / "c")]
     assert "not valid" in reason
     assert verify(tmp_path / "c").whole
@@ -70,7 +71,7 @@ def test_rows_with_times_are_known_again(tmp_path):
         pq.write_table(table, tmp_path / "t.parquet")
 
     write("first")
-    run(harness.request(tmp_path, tmp_path / "t.parquet", into="c"))
+    go(harness.request(tmp_path, tmp_path / "t.parquet", into="c"))
     write("other")
-    again = run(harness.request(tmp_path, tmp_path / "t.parquet", into="c"))
+    again = go(harness.request(tmp_path, tmp_path / "t.parquet", into="c"))
     assert (again.unchanged, again.chunks, again.removed, again.rejects) == (39, 1, 1, 0)

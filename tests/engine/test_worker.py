@@ -7,21 +7,10 @@ import json
 import pytest
 
 from tests.engine import odd
-from tests.engine.harness import corpus, request
+from tests.engine.harness import corpus, finish, go, request
 from workbench.core.errors import RunFailed
-from workbench.core.run import LogLine, RunRequest, RunResult
+from workbench.core.run import LogLine
 from workbench.engine.run import Run
-
-
-def finish(run: Run) -> RunResult:
-    run.start()
-    result = run.wait(120)
-    assert result is not None, "the run did not end"
-    return result
-
-
-def go(wanted: RunRequest) -> RunResult:
-    return finish(Run(wanted))
 
 
 def test_rows_whose_failure_nobody_foresaw_become_rejects_and_end_no_worker(tmp_path, monkeypatch):
@@ -30,6 +19,7 @@ def test_rows_whose_failure_nobody_foresaw_become_rejects_and_end_no_worker(tmp_
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     monkeypatch.setattr("workbench.engine.worker.main", odd.failing_main)
     run = Run(request(tmp_path, source, into="failing.collection"))
+    run.start()
     result = finish(run)
     assert (result.outcome, result.chunks, result.rejects) == ("done", 99, 1)
     said = [event.text for event in run.events if isinstance(event, LogLine)]

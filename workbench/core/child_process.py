@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import os
 import sys
@@ -33,10 +34,14 @@ def _leave_after(sentinel: int) -> None:
 
 
 def redirect_output(to: Path) -> None:
-    """Point both output streams at a file (added to its end), what C libraries print included."""
+    """Point both output streams at a file (added to its end), what C libraries print included.
+
+    A crash in a library says there where it happened.
+    """
     file = to.open("a", encoding="utf-8", errors="replace", buffering=1)
     for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
         with suppress(AttributeError, OSError, ValueError):
             stream.flush()
         os.dup2(file.fileno(), number)
     sys.stdout = sys.stderr = file
+    faulthandler.enable()

@@ -94,11 +94,12 @@ def load_after(spec: EncoderSpec, device: torch.device) -> nn.Module | None:
     """The linear layers after the pooling, on the device in float32; None when there are none.
 
     Raises:
-        UsageError: their weights are missing or do not fit.
+        UsageError: their weights are missing or do not fit. DeviceMemoryError: the device has no room for them.
     """
     layers = read_st_files(Path(spec.model.folder)).dense
     after = nn.Sequential(*[_Dense(layer) for layer in layers]) if layers else None
-    return after.to(device).eval().requires_grad_(False) if after is not None else None
+    with room_on(device):
+        return after.to(device).eval().requires_grad_(False) if after is not None else None
 
 
 def load(spec: EncoderSpec, device: torch.device, dtype: torch.dtype) -> Loaded:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import faulthandler
 import os
 import signal
 import traceback
@@ -86,7 +85,6 @@ def run_child(spec: ChildSpec, pipe: Connection, body: Body) -> None:
     began = perf_counter()
     if spec.log:
         redirect_output(Path(spec.log))
-        faulthandler.enable()  # a crash in a library says there where it happened
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole console; only the parent acts
     leave_with_parent()
     segment = Segment.attach(spec.board)
