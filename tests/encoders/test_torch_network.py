@@ -19,7 +19,7 @@ from workbench.encoders.registry import encoder_spec
 from workbench.encoders.torch_load import load
 from workbench.encoders.torch_network import Network
 
-CPU = torch.device("cpu")
+CPU, META = torch.device("cpu"), torch.device("meta")
 LENGTHS = [(9, 9, 9), (31, 8, 8, 1), (1,), (64, 2)]
 #: Operators whose result the program needs as a number, and whose shape depends on values.
 LOOKING = ("_local_scalar_dense", "is_nonzero", "nonzero", "masked_select", "equal.default", "unique")
@@ -98,6 +98,24 @@ def test_no_batch_waits_for_the_card(model, family, attention, lengths):
     with Watching() as watching:
         vectors(network, lengths, skip=1)
     assert watching.seen == []
+
+
+@pytest.mark.parametrize("lengths", [(9, 9, 9), (31, 8, 8, 1)])
+@pytest.mark.parametrize("pooling", ["mean", "cls", "lasttoken"])
+@pytest.mark.parametrize("family", ["bert", "roberta", "mpnet", "modernbert", "qwen3"])
+@pytest.mark.parametrize("attention", ["auto", "sdpa"])
+def test_a_batch_stays_on_its_device(model, family, pooling, attention, lengths):
+    """The meta device computes no values, and refuses tensors of another device as a card does."""
+    if family == "mpnet" and attention == "sdpa":
+        pytest.skip("transformers has no such attention for MPNet")
+    spec = spec_of(model(family, pooling=pooling), attention)
+    network = Network(spec, META, torch.bfloat16)
+    ids, counts = batch(*lengths)
+    with torch.inference_mode():
+        found = network.vectors(ids.to(META), counts.to(META), max(lengths), equal=len(set(lengths)) == 1, skip=1)
+    assert (found.device, found.dtype, found.shape) == (META, torch.float32, (len(lengths), spec.model.dim))
+    with pytest.raises(RuntimeError, match="not on the expected device"):
+        found + torch.ones(found.shape)
 
 
 def test_the_watch_sees_what_transformers_asks(model):
