@@ -152,12 +152,18 @@ def waited_for(children: Iterable[ChildProcess]) -> list[Any]:
     return found
 
 
-def end_all(children: Iterable[ChildProcess], stop: object, patience: float) -> None:
-    """Stop in order: ask, wait a bounded time, terminate."""
+def dismiss(children: Iterable[ChildProcess], stop: object) -> list[ChildProcess]:
+    """Ask processes to leave, without waiting for it; returns those that were there."""
     alive = [child for child in children if not child.gone]
     for child in alive:
         child.leaving = True
         child.send(stop)
+    return alive
+
+
+def end_all(children: Iterable[ChildProcess], stop: object, patience: float) -> None:
+    """Stop in order: ask, wait a bounded time, terminate."""
+    alive = dismiss(children, stop)
     deadline = time.perf_counter() + patience
     for child in alive:
         if child.process is not None:

@@ -10,7 +10,7 @@ import time
 
 from workbench.encoders.base import EncoderInfo
 from workbench.engine import wire
-from workbench.engine.children import ChildProcess, end_all, wait
+from workbench.engine.children import ChildProcess, dismiss, end_all, wait
 from workbench.engine.flow import Flow, Pipeline
 from workbench.engine.ledger import Ledger
 from workbench.engine.trouble import Sink, Trouble
@@ -101,6 +101,7 @@ class Supervisor:
             self._start_writer()
         if self.ledger.finished and not self._finishing and self.pipeline.writer.ready:
             self._finishing = self.pipeline.writer.send(wire.Finish(build_index=not self.stopping))
+            dismiss([*self.pipeline.workers, *self.pipeline.encoders], wire.Stop())
 
     def _lease(self) -> None:
         """One unit to each idle worker; a second one in advance while there are enough for all."""
