@@ -4,6 +4,7 @@ import pytest
 from tests.collection.making import DIM, commit, made, open_writer
 from workbench.collection import index_kinds
 from workbench.collection.exact import scan
+from workbench.collection.index_build import training_rows
 from workbench.collection.index_search import Searcher
 from workbench.collection.reader import Collection
 from workbench.core.errors import UsageError
@@ -67,8 +68,19 @@ def test_auto_chooses_by_size():
     assert index_kinds.resolve("auto", 50_000).name == "Flat"
     assert index_kinds.resolve("auto", 50_001, 320) == index_kinds.Kind("PQ", "IVF1,PQ160x4fsr")
     assert index_kinds.resolve("auto", 50_001, 321).name == "RaBitQ"
-    assert index_kinds.resolve("auto", 1_900_000, 2048).name == "PQ"
-    assert index_kinds.resolve("auto", 3_000_000).factory == "IVF2048,RaBitQfs"
+    assert index_kinds.resolve("auto", 2_700_000, 384).name == "PQ"
+    assert index_kinds.resolve("auto", 1_900_000, 2048).name == "RaBitQ"
+    assert index_kinds.resolve("auto", 3_000_000, 384).factory == "IVF2048,RaBitQfs"
+    assert index_kinds.resolve("auto", 3_000_000, 321).name == "IVF-RaBitQ"
+
+
+def test_training_takes_few_vectors_of_many_values_and_more_for_a_large_index():
+    assert training_rows(100_000, 320, 1) == 65_536
+    assert training_rows(1_000_000, 384, 1024) == 65_536
+    assert training_rows(2_000_000, 384, 2048) == (128 << 20) // (4 * 384)
+    assert training_rows(1_140_000, 2048, 1) * 2048 * 4 == pytest.approx(1_140_000 * 2048 / 16, rel=0.01)
+    assert training_rows(50_000_000, 384, 8192) == 64 * 8192
+    assert training_rows(3, 384, 1) == 3
     assert index_kinds.resolve("flat", 9).name == "Flat"
     assert index_kinds.resolve("HNSW32", 9).factory == "HNSW32"
 

@@ -5,7 +5,7 @@ import pytest
 from textual.widgets import Input
 
 from tests.tui.conftest import until
-from workbench.collection.index_kinds import FLAT_LIMIT, IVF_LIMIT, NAMES
+from workbench.collection.index_kinds import FLAT_LIMIT, NAMES, PQ_LIMIT
 from workbench.tui.bridge import Outcome, Step
 from workbench.tui.rooms.collection import KINDS, Facts
 from workbench.tui.widgets.table import LineTable
@@ -87,7 +87,7 @@ def test_the_kinds_offered_are_those_there_are():
     offered = {word.strip(",:") for word in KINDS.split()}
     assert {"Matryoshka-N" if name == "Matryoshka" else name for name in NAMES} <= offered
     assert "50,000" in KINDS and FLAT_LIMIT == 50_000
-    assert "2 million" in KINDS and IVF_LIMIT == 2_000_000
+    assert "a billion values" in KINDS and PQ_LIMIT == 1 << 30
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)])

@@ -16,6 +16,7 @@ from workbench.collection.manifest import CollectionDamaged, Derived, Fact, Mani
 from workbench.collection.reader import Collection, comparable
 from workbench.collection.store import ANN, Store
 from workbench.core.errors import RunFailed, UsageError
+from workbench.core.memory import let_go
 
 Progress = Callable[[str, int, int], None]
 
@@ -23,7 +24,7 @@ Progress = Callable[[str, int, int], None]
 TARGET = 0.995
 #: Candidates per hit that calibration may choose.
 RESCORES = (1, 2, 4, 8, 16, 32, 64, 128)
-_TRAINING_BYTES = 256 << 20  # float32 vectors that training holds in memory
+_TRAINING_BYTES = 128 << 20  # float32 vectors for training; FAISS copies them
 _PER_LIST = 64  # training vectors per inverted list (FAISS asks for 39 to 256)
 #: An index grows without new training until it holds so many times what it was trained for.
 _GROWTH = 2.0
@@ -113,6 +114,7 @@ def _filled(
     if index is None:
         index, trained, begin = index_kinds.create(kind, collection.dim), collection.ordinals, 0
         _train(index, kind, collection, tell)
+        let_go()
     for shard in range(begin, len(collection.shards)):
         tell("adding vectors", int(collection.starts[shard]), collection.ordinals)
         stored = collection.vectors(shard)
@@ -120,6 +122,7 @@ def _filled(
             index.add(comparable(stored.astype(np.float32, copy=False), collection.manifest.metric))
         del stored
         collection.close()  # drops the maps (they come again when asked for): memory must not grow with the collection
+    let_go()
     return index, trained
 
 
@@ -151,8 +154,7 @@ def _train(index: Any, kind: Kind, collection: Collection, tell: Progress) -> No
             f"{kind.name} needs at least {lists:,} vectors, there are {collection.ordinals:,}", where="index.kind",
             remedy="Choose auto or Flat",
         )
-    most = _TRAINING_BYTES // (4 * collection.dim)
-    rows = min(collection.ordinals, most, max(65_536, _PER_LIST * lists))
+    rows = training_rows(collection.ordinals, collection.dim, lists)
     tell("training", 0, rows)
     vectors = _spread(collection, rows)
     try:
@@ -162,6 +164,13 @@ def _train(index: Any, kind: Kind, collection: Collection, tell: Progress) -> No
             f"FAISS cannot train {kind.name!r} on {rows:,} vectors: {_reason(error)}", where="index.kind",
             remedy="Choose auto or Flat",
         ) from error
+
+
+def training_rows(rows: int, dim: int, lists: int) -> int:
+    """On how many of so many vectors to train; in memory they take a fixed number of bytes, or, where the index is
+    large, half as many as its codes of one bit a value."""
+    most = max(_TRAINING_BYTES, rows * dim // 16) // (4 * dim)
+    return min(rows, most, max(65_536, _PER_LIST * lists))
 
 
 def _spread(collection: Collection, rows: int) -> Scores:

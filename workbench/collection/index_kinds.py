@@ -18,7 +18,10 @@ from workbench.core.errors import UsageError
 
 #: Up to so many vectors exact search is quick enough.
 FLAT_LIMIT = 50_000
-#: Above so many vectors a scan of all codes is too slow, and inverted lists are put over them.
+#: Values of all vectors up to which PQ's codes, four bits for two values, stay below 256 MiB. They are one list, which
+#: is copied whenever it outgrows its memory.
+PQ_LIMIT = 1 << 30
+#: Above so many vectors a scan of all codes of one bit is slower than inverted lists over them.
 IVF_LIMIT = 2_000_000
 #: One inverted list: FAISS's flat fast scans know no filter, those with lists do.
 RABITQ = "IVF1,RaBitQfs"
@@ -41,10 +44,11 @@ class Kind:
 
 
 def resolve(kind: str, rows: int, dim: int = 0) -> Kind:
-    """The kind for so many vectors; `auto`: Flat up to 50,000, PQ up to 2 million, IVF-RaBitQ above.
+    """The kind for so many vectors; `auto`: Flat up to 50,000, PQ up to a billion values in all, above RaBitQ up to
+    2 million vectors, IVF-RaBitQ beyond.
 
-    On 350,000 vectors of books a search of PQ's codes takes a quarter of the time of RaBitQ's, and a tenth of the
-    candidates is enough. Vectors of odd length do not fall into pairs; they get RaBitQ.
+    On 2.2 million vectors of 320 values a search takes 9 ms with PQ, 13 with IVF-RaBitQ, 16 with RaBitQ, at 88, 58
+    and 56 bytes a vector (`benchmarks/index.py`). Vectors of odd length do not fall into pairs; they get RaBitQ.
 
     `Matryoshka-128` holds the first 128 values of each vector, `Matryoshka` the first half; good for models trained
     so that leading values say most (Kusupati et al. 2022, arXiv:2205.13147), which search them first and then rescore.
@@ -56,8 +60,9 @@ def resolve(kind: str, rows: int, dim: int = 0) -> Kind:
         return Kind(f"Matryoshka-{leading}", "SQ8", leading)
     known = {name.lower(): name for name in NAMES}.get(kind.lower(), kind)
     if known == "auto":
-        middle = "RaBitQ" if dim % 2 else "PQ"
-        known = "Flat" if rows <= FLAT_LIMIT else middle if rows <= IVF_LIMIT else "IVF-RaBitQ"
+        small = rows * dim <= PQ_LIMIT and not dim % 2
+        bits = "RaBitQ" if rows <= IVF_LIMIT else "IVF-RaBitQ"
+        known = "Flat" if rows <= FLAT_LIMIT else "PQ" if small else bits
     # About 2·√n lists: the usual balance between finding lists and scanning them (FAISS wiki).
     lists = 1 << max(0, int(math.log2(2 * math.sqrt(max(1, rows)))))
     # Four bits for two values: a sixteenth of float32, and fast scan; of what is left after the mean is taken away.
@@ -148,8 +153,9 @@ def selecting(index: Any, allowed: NDArray[np.bool_], effort: int) -> tuple[Any,
 def candidates(index: Any, queries: NDArray[np.float32], n: int, params: Any = None) -> NDArray[np.int64]:
     """Positions of the best n for every query, int64 [queries, n], −1 where there are fewer.
 
-    Fast scans over inverted lists make a table of 4 · dim bytes for every query and list visited, all at once: 0.9 GB
-    for 200 queries of 2,048 values and 2,048 lists. So queries are asked in parts.
+    Fast scans over inverted lists make a table of 4 · dim bytes for every query and list visited, all at once for the
+    queries of a thread, and FAISS 1.15 crashes when they pass 2 GB: 200 queries of 2,048 values, 2,048 lists. So
+    queries are asked in parts.
     """
     ivf = inverted(index)
     probes = 1

@@ -13,6 +13,7 @@ from workbench.collection.changes import stored_vectors, tail_is_small
 from workbench.collection.reader import Collection
 from workbench.collection.shards import Floats
 from workbench.core.activity import Activity, Counter
+from workbench.core.memory import let_go
 from workbench.core.profile import IndexSection
 from workbench.core.throttle import Throttle
 from workbench.engine import wire
@@ -169,6 +170,7 @@ class _Writer:
 
                 with self._meter.doing(Activity.WRITE):  # what it takes does not depend on the kind of index
                     update(self._collection)
+                let_go()
             with self._meter.doing(Activity.INDEX):
                 if tail_is_small(self._collection.manifest):  # searched exactly until more has come together
                     index = self._collection.index_summary()

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workbench.core.errors import UsageError
+from workbench.core.memory import let_go
 from workbench.sources import storage
 
 WHOLE = 4 << 20  # a file up to this size is hashed whole
@@ -124,12 +125,7 @@ def lay_out(target: Path, nbytes: int, write: Callable[[Path], None]) -> None:
             _replace(staged, target)
         finally:
             staged.unlink(missing_ok=True)
-            give_memory_back()
-
-
-def give_memory_back() -> None:
-    """What Arrow's allocator keeps for later; the process that plans a run holds it to the run's end otherwise."""
-    pa.default_memory_pool().release_unused()
+            let_go()
 
 
 @contextmanager

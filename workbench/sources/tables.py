@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from workbench.core.activity import Activity, Meter
 from workbench.core.errors import UsageError
+from workbench.core.memory import let_go
 from workbench.core.throttle import Throttle
 from workbench.core.units import Plan, SourceSpec, UnitSpec
 from workbench.sources import columns as cols
@@ -90,7 +91,7 @@ class TablesSource:
                 stretches, cutting.unit_rows(self._spec, total), self._spec.unit_bytes
             ):
                 units.append(UnitSpec(len(units), str(number), start, stop, stop - start, nbytes))
-        files.give_memory_back()
+        let_go()
         renames = {name: new for _, names in readers for name, new in names.own.items() if name != new}
         notes += tuple(dict.fromkeys(note for _, names in readers for note in names.notes))
         notes += tuple(f"column {name!r} is kept as {new!r}" for name, new in renames.items())
