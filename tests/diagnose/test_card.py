@@ -19,11 +19,11 @@ def real(index: int, name: str, utilisation: float) -> GpuReading:
     return replace(card(index, name, utilisation=utilisation), scripted=False)
 
 
-def seen(device: str, name: str, *cards: GpuReading) -> float | None:
+def seen(device: str, name: str, *cards: GpuReading, uuid: str = "") -> float | None:
     """Utilisation of the card that is taken for the encoder's."""
     world = World(engine="torch", device=device, gpu=cards[0], beside=cards[1:])
     known = facts(world)
-    known = replace(known, encoder={**known.encoder, "device_name": name})
+    known = replace(known, encoder={**known.encoder, "device_name": name, "device_uuid": uuid})
     use = card_use(known, play(world))
     return None if use is None else use.utilisation
 
@@ -44,6 +44,15 @@ SMALL, LARGE, LARGER = real(0, "small", 1.0), real(1, "large", 50.0), real(2, "l
 ])
 def test_a_card_is_known_by_its_name_then_by_its_number(device, name, found):
     assert seen(device, name, SMALL, LARGE, LARGER) == found
+
+
+def test_one_of_two_equal_cards_is_known_by_its_uuid():
+    """CUDA_VISIBLE_DEVICES=1 makes the driver's second card CUDA's first."""
+    first, second = (replace(real(n, "large", 10.0 * n), uuid=f"{n}-uuid") for n in (0, 1))
+    assert seen("cuda:0", "large", first, second, uuid="1-uuid") == 10.0
+    assert seen("cuda:1", "large", first, second, uuid="0-uuid") == 0.0
+    assert seen("cuda:1", "large", first, second, uuid="unknown") == 10.0
+    assert seen("cuda:1", "large", first, second) == 10.0
 
 
 def test_a_real_card_that_idles_beside_a_simulated_run_is_not_its_card():

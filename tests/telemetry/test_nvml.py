@@ -64,6 +64,15 @@ def test_what_the_driver_refuses_is_none_not_zero():
     assert nothing == (None,) * 5
 
 
+def test_a_card_is_named_by_the_uuid_that_cuda_tells():
+    class Marked(Driver):
+        def nvmlDeviceGetUUID(self, card):
+            return "GPU-ffc79498-8ff3-c2dc-3b0d-fafd804516ae"
+
+    assert Nvml(Driver()).read()[0].uuid == ""
+    assert Nvml(Marked()).read()[0].uuid == "ffc79498-8ff3-c2dc-3b0d-fafd804516ae"
+
+
 def test_idle_and_application_clocks_are_no_slowdown():
     assert throttle_names(0x1 | 0x2 | 0x10 | 0x100) == ()
 

@@ -37,14 +37,18 @@ def card_use(facts: RunFacts, snapshots: Sequence[Snapshot]) -> CardUse | None:
 def _number(facts: RunFacts, cards: Sequence[GpuReading]) -> int | None:
     """Which of the driver's cards the encoder computes on.
 
-    CUDA counts cards by speed and the driver by slot, so that a card is known by its name first. A simulated device
-    has none; a scripted card may stand for it, a real one idles beside it.
+    CUDA counts cards by speed, and only those it is shown, the driver by slot: so a card is known by its UUID, where
+    that is not told (old recordings) by its name. A simulated device has none; a scripted card may stand for it, a
+    real one idles beside it.
     """
     if str(facts.encoder.get("engine", facts.settings.get("encoder.engine", ""))) == "simulated":
         return min((card.index for card in cards if card.scripted), default=None)
     device, _, number = str(facts.encoder.get("device", "")).partition(":")
     if device != "cuda":
         return None
+    marked = [card.index for card in cards if card.uuid and card.uuid == facts.encoder.get("device_uuid")]
+    if marked:
+        return marked[0]
     named = [card.index for card in cards if card.name == facts.encoder.get("device_name")]
     wanted = int(number or 0)
     if wanted in (named or [card.index for card in cards]):

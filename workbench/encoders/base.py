@@ -96,6 +96,13 @@ class EncoderInfo:
     threads: int = 0  # CPU threads that compute; 0: it does not compute on the CPU
     pads: bool = True  # rows of a batch are computed up to the longest one's length
     matrix_flops: float | None = None  # measured rate of matrix products in this dtype (operations/s)
+    device_uuid: str = ""  # of a CUDA card
+
+    @property
+    def told(self) -> dict[str, str]:
+        """What a run's facts say of the encoder once it is loaded."""
+        card = {"device_uuid": self.device_uuid} if self.device_uuid else {}
+        return {"device": self.device, "device_name": self.device_name, "dtype": self.dtype, **card}
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ class TorchEncoder:
             threads=torch.get_num_threads() if on_cpu else 0,
             pads=self._forward.pads,
             matrix_flops=matrix_rate(str(device), dtype_name(dtype), _shapes(self._spec)),
+            device_uuid=_device_uuid(device),
         )
 
     def submit(self, batch: TokenBatch, meter: Meter) -> Pending:
@@ -134,6 +135,13 @@ def _budget(device: Any, operations: float) -> int:
     threads = int(import_torch().get_num_threads())
     enough = int(_WORK * threads / max(operations, 1.0))
     return min(max(enough, 512 * threads), max(8192, 512 * threads))
+
+
+def _device_uuid(device: Any) -> str:
+    """CUDA counts cards in its own order, and only those that it is shown; this says which of the driver's it is."""
+    if device.type != "cuda":
+        return ""
+    return str(import_torch().cuda.get_device_properties(device).uuid)
 
 
 def _device_name(device: Any) -> str:

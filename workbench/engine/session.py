@@ -184,12 +184,11 @@ class Session:
         facts = self.facts
         if info is None or facts is None or "device" in facts.encoder:
             return
-        known = {"device": info.device, "device_name": info.device_name, "dtype": info.dtype}
         chosen: dict[str, str | int | float | bool] = {"encoder.token_budget": info.token_budget}
         if info.threads:
             chosen["encoder.threads"] = info.threads
         self.facts = replace(
-            facts, encoder={**facts.encoder, **known}, settings={**facts.settings, **chosen},
+            facts, encoder={**facts.encoder, **info.told}, settings={**facts.settings, **chosen},
             matrix_flops=info.matrix_flops,
         )
         recorder.update(self.facts)

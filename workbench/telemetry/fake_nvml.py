@@ -72,7 +72,7 @@ class FakeNvml:
 def card(index: int = 0, name: str = "Fake card", **known: Any) -> GpuReading:
     """A reading in which everything not named is None."""
     values: dict[str, Any] = dict.fromkeys(_FIELDS)
-    values.update(known, name=name)
+    values.update({"uuid": ""}, **known, name=name)
     return GpuReading(index=index, scripted=True, **values)
 
 

@@ -56,6 +56,7 @@ class Nvml:
         count = int(library.nvmlDeviceGetCount())
         self._cards = [library.nvmlDeviceGetHandleByIndex(index) for index in range(count)]
         self._names = [self._name(card) for card in self._cards]
+        self._uuids = [self._uuid(card) for card in self._cards]
 
     def read(self) -> tuple[GpuReading, ...]:
         return tuple(self._read_card(index, card) for index, card in enumerate(self._cards))
@@ -92,10 +93,15 @@ class Nvml:
             throttle=None if reasons is None else throttle_names(int(reasons)),
             pcie_rx=self._pcie(card, n.NVML_PCIE_UTIL_RX_BYTES),
             pcie_tx=self._pcie(card, n.NVML_PCIE_UTIL_TX_BYTES),
+            uuid=self._uuids[index],
         )
 
     def _name(self, card: Any) -> str | None:
         return _text(self._ask(lambda: self._nvml.nvmlDeviceGetName(card)))
+
+    def _uuid(self, card: Any) -> str:
+        whole = _text(self._ask(lambda: self._nvml.nvmlDeviceGetUUID(card))) or ""
+        return whole.removeprefix("GPU-")
 
     def _pcie(self, card: Any, counter: int) -> int | None:
         kib = self._ask(lambda: self._nvml.nvmlDeviceGetPcieThroughput(card, counter))

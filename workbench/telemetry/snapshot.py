@@ -46,6 +46,7 @@ class GpuReading:
     """One card, as NVML tells it. Percent 0–100, bytes, watts, MHz, °C, bytes/s.
 
     `scripted`: a script stands for the driver; there is no such card.
+    `uuid`: without NVML's prefix, as CUDA tells it; "" = not told.
     """
 
     index: int
@@ -62,6 +63,7 @@ class GpuReading:
     pcie_rx: int | None
     pcie_tx: int | None
     scripted: bool = False
+    uuid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
