@@ -69,9 +69,10 @@ def test_auto_chooses_by_size():
     assert index_kinds.resolve("auto", 50_001, 320) == index_kinds.Kind("PQ", "IVF1,PQ160x4fsr")
     assert index_kinds.resolve("auto", 50_001, 321).name == "RaBitQ"
     assert index_kinds.resolve("auto", 2_700_000, 384).name == "PQ"
-    assert index_kinds.resolve("auto", 1_900_000, 2048).name == "RaBitQ"
-    assert index_kinds.resolve("auto", 3_000_000, 384).factory == "IVF2048,RaBitQfs"
-    assert index_kinds.resolve("auto", 3_000_000, 321).name == "IVF-RaBitQ"
+    assert index_kinds.resolve("auto", 1_140_000, 2048).factory == "IVF512,RaBitQfs"
+    assert index_kinds.resolve("auto", 3_000_000, 384).factory == "IVF512,RaBitQfs"
+    assert index_kinds.resolve("IVF", 3_000_000, 384).factory == "IVF2048,SQfp16"
+    assert index_kinds.resolve("auto", 3_000_000, 321).name == "RaBitQ"
 
 
 def test_training_takes_few_vectors_of_many_values_and_more_for_a_large_index():

@@ -37,7 +37,7 @@ def test_parts_find_what_one_search_finds(kind, monkeypatch):
 
 def test_no_table_is_larger_than_it_may_be(monkeypatch):
     """200 queries of 2,048 values and 2,048 lists took 0.9 GB at once."""
-    index = create(resolve("IVF-RaBitQ", len(VECTORS), 32), 32)
+    index = create(resolve("IVF", len(VECTORS), 32), 32)
     index.train(VECTORS)
     index.add(VECTORS)
     inside, counted = index_kinds.inverted(index), Counted(index)

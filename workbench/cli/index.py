@@ -24,8 +24,8 @@ Builds the index from the stored vectors, measures recall@10 against exact searc
 vectors, and puts the new index in place of the old one; searches go on meanwhile. The median time of a search (one
 query, one thread, ten hits) is measured for both.
 
-kinds: auto          Flat up to 50,000 vectors; PQ up to a billion values (of all vectors together); above RaBitQ,
-                     beyond 2 million vectors IVF-RaBitQ
+kinds: auto          Flat up to 50,000 vectors; PQ up to a billion values (of all vectors together);
+                     IVF-RaBitQ beyond
        Flat          exact
        RaBitQ        1-bit codes, the best candidates rescored from the stored vectors
        IVF-RaBitQ    the same over inverted lists

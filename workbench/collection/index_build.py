@@ -202,6 +202,7 @@ def _calibrated(index: Any, collection: Collection, options: Options, tell: Prog
     for effort in (options.effort,) if options.effort else index_kinds.efforts(index):
         index_kinds.set_effort(index, effort)
         alone[effort], *recalls = _recalls(index, collection, truth, (1, *rescores))
+        let_go()
         tried += [(recall, effort, rescore) for rescore, recall in zip(rescores, recalls, strict=True)]
         if max(recalls) >= TARGET:
             break

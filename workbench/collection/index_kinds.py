@@ -19,10 +19,8 @@ from workbench.core.errors import UsageError
 #: Up to so many vectors exact search is quick enough.
 FLAT_LIMIT = 50_000
 #: Values of all vectors up to which PQ's codes, four bits for two values, stay below 256 MiB. They are one list, which
-#: is copied whenever it outgrows its memory.
+#: is copied whenever it outgrows its memory, and every search looks at all of it.
 PQ_LIMIT = 1 << 30
-#: Above so many vectors a scan of all codes of one bit is slower than inverted lists over them.
-IVF_LIMIT = 2_000_000
 #: One inverted list: FAISS's flat fast scans know no filter, those with lists do.
 RABITQ = "IVF1,RaBitQfs"
 #: Bytes of FAISS's tables for the queries that are asked together.
@@ -44,10 +42,9 @@ class Kind:
 
 
 def resolve(kind: str, rows: int, dim: int = 0) -> Kind:
-    """The kind for so many vectors; `auto`: Flat up to 50,000, PQ up to a billion values in all, above RaBitQ up to
-    2 million vectors, IVF-RaBitQ beyond.
+    """The kind for so many vectors; `auto`: Flat up to 50,000, PQ up to a billion values in all, IVF-RaBitQ beyond.
 
-    On 2.2 million vectors of 320 values a search takes 9 ms with PQ, 13 with IVF-RaBitQ, 16 with RaBitQ, at 88, 58
+    On 2.2 million vectors of 320 values a search takes 9 ms with PQ, 13 with IVF-RaBitQ, 16 with RaBitQ, at 88, 57
     and 56 bytes a vector (`benchmarks/index.py`). Vectors of odd length do not fall into pairs; they get RaBitQ.
 
     `Matryoshka-128` holds the first 128 values of each vector, `Matryoshka` the first half; good for models trained
@@ -60,18 +57,24 @@ def resolve(kind: str, rows: int, dim: int = 0) -> Kind:
         return Kind(f"Matryoshka-{leading}", "SQ8", leading)
     known = {name.lower(): name for name in NAMES}.get(kind.lower(), kind)
     if known == "auto":
-        small = rows * dim <= PQ_LIMIT and not dim % 2
-        bits = "RaBitQ" if rows <= IVF_LIMIT else "IVF-RaBitQ"
-        known = "Flat" if rows <= FLAT_LIMIT else "PQ" if small else bits
-    # About 2·√n lists: the usual balance between finding lists and scanning them (FAISS wiki).
-    lists = 1 << max(0, int(math.log2(2 * math.sqrt(max(1, rows)))))
+        middle = "RaBitQ" if dim % 2 else "PQ"
+        known = "Flat" if rows <= FLAT_LIMIT else middle if rows * dim <= PQ_LIMIT else "IVF-RaBitQ"
+    # About 2·√n lists: the usual balance between finding lists and scanning them (FAISS wiki). A fast scan passes over
+    # codes of one bit so quickly that a quarter of it is as good, and is built in two thirds of the time.
+    lists = _power_below(2 * math.sqrt(rows))
+    few = _power_below(math.sqrt(rows) / 2)
     # Four bits for two values: a sixteenth of float32, and fast scan; of what is left after the mean is taken away.
     parts = next((m for m in range(max(1, dim // 2), 0, -1) if dim % m == 0), 1)
     factories = {
         "none": "", "Flat": "", "SQ8": "SQ8", "HNSW": "HNSW32", "IVF": f"IVF{lists},SQfp16",
-        "PQ": f"IVF1,PQ{parts}x4fsr", "RaBitQ": RABITQ, "IVF-RaBitQ": f"IVF{lists},RaBitQfs",
+        "PQ": f"IVF1,PQ{parts}x4fsr", "RaBitQ": RABITQ, "IVF-RaBitQ": f"IVF{few},RaBitQfs",
     }
     return Kind(known, factories.get(known, known))
+
+
+def _power_below(number: float) -> int:
+    """The largest power of two that is not above a number, at least 1."""
+    return 1 << max(0, int(math.log2(max(1.0, number))))
 
 
 def create(kind: Kind, dim: int) -> Any:

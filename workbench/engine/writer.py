@@ -165,12 +165,6 @@ class _Writer:
         index: dict[str, str | float | None] = {}
         if message.build_index:
             options = self._spec.index
-            if options.text == "yes":
-                from workbench.collection.text_build import update
-
-                with self._meter.doing(Activity.WRITE):  # what it takes does not depend on the kind of index
-                    update(self._collection)
-                let_go()
             with self._meter.doing(Activity.INDEX):
                 if tail_is_small(self._collection.manifest):  # searched exactly until more has come together
                     index = self._collection.index_summary()
@@ -178,4 +172,10 @@ class _Writer:
                     index = self._collection.build_index(
                         options.kind, rescore=options.rescore, nprobe=options.nprobe, sample=options.sample
                     )
+            if options.text == "yes":  # after the vectors', which take more memory the more there was before
+                from workbench.collection.text_build import update
+
+                let_go()
+                with self._meter.doing(Activity.WRITE):  # what it takes does not depend on the kind of index
+                    update(self._collection)
         self._link.send(wire.Finished(index))

@@ -20,7 +20,7 @@ from workbench.tui.widgets.table import Column, LineTable
 
 #: The kinds of `collection.index_kinds`, which a screen must not import: it would load FAISS.
 KINDS = """\
-auto         Flat to 50,000 chunks, PQ to a billion values, then RaBitQ
+auto         Flat to 50,000 chunks, PQ to a billion values, then IVF-RaBitQ
 Flat         exact; none: exact, without an index
 SQ8 PQ       codes of 8 bits; of 2 bits a value, then rescored
 RaBitQ       codes of 1 bit, rescored; IVF-RaBitQ: in inverted lists
