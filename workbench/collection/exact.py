@@ -70,6 +70,20 @@ def one_by_one(collection: Collection) -> Iterator[int]:
         collection.close()
 
 
+def gather_one_by_one(collection: Collection, ordinals: Ordinals) -> Scores:
+    """Vectors of rows from all over the collection, float32 [rows, dim]; the ordinals ascend.
+
+    A touched row brings the pages around it into memory, so that a shard's map is dropped before the next one is read.
+    """
+    found = np.empty((len(ordinals), collection.dim), np.float32)
+    edges = np.searchsorted(ordinals, collection.starts)
+    for shard in one_by_one(collection):
+        begin, end = int(edges[shard]), int(edges[shard + 1])
+        if end > begin:
+            found[begin:end] = collection.gather(ordinals[begin:end])
+    return found
+
+
 def scan_rows(collection: Collection, queries: Scores, k: int, ordinals: Ordinals) -> Best:
     """Exact top k among the rows named; cheap when they are few."""
     best = Best(len(queries), k)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from workbench.collection import index_kinds
-from workbench.collection.exact import Best, Ordinals, Scores, one_by_one, scan
+from workbench.collection.exact import Best, Ordinals, Scores, gather_one_by_one, one_by_one, scan
 from workbench.collection.index_kinds import Kind
 from workbench.collection.manifest import CollectionDamaged, Derived, Fact, Manifest
 from workbench.collection.reader import Collection, comparable
@@ -174,16 +174,8 @@ def training_rows(rows: int, dim: int, lists: int) -> int:
 
 
 def _spread(collection: Collection, rows: int) -> Scores:
-    """So many vectors, evenly from all shards: float32 [rows, dim]. A touched row brings the pages around it into
-    memory, so that a shard's map is dropped before the next one is read."""
-    chosen = np.linspace(0, collection.ordinals - 1, rows).astype(np.int64)
-    found = np.empty((rows, collection.dim), np.float32)
-    edges = np.searchsorted(chosen, collection.starts)
-    for shard in one_by_one(collection):
-        begin, end = int(edges[shard]), int(edges[shard + 1])
-        if end > begin:
-            found[begin:end] = collection.gather(chosen[begin:end])
-    return found
+    """So many vectors, evenly from all shards: float32 [rows, dim]."""
+    return gather_one_by_one(collection, np.linspace(0, collection.ordinals - 1, rows).astype(np.int64))
 
 
 def _reason(error: Exception) -> str:
@@ -219,7 +211,7 @@ def _calibrated(index: Any, collection: Collection, options: Options, tell: Prog
 def _truth(collection: Collection, sample: int) -> _Truth:
     """Queries spread evenly over the collection, and their exact neighbours."""
     own = np.unique(np.linspace(0, collection.ordinals - 1, min(sample, collection.ordinals)).astype(np.int64))
-    queries = collection.gather(own)
+    queries = gather_one_by_one(collection, own)
     k = min(10, collection.ordinals - 1)
     return _Truth(queries, own, scan(collection, queries, k + 1, shards=one_by_one(collection)), k)
 

@@ -9,7 +9,7 @@ from time import perf_counter
 import numpy as np
 
 from workbench.collection import index_build
-from workbench.collection.exact import Scores, one_by_one, scan
+from workbench.collection.exact import Scores, gather_one_by_one, one_by_one, scan
 from workbench.collection.index_search import Searcher
 from workbench.collection.manifest import Manifest
 from workbench.collection.reader import Collection
@@ -55,7 +55,7 @@ def tune(
     with Collection(store, part) as collection:
         alive = np.flatnonzero(collection.alive())
         rows = alive[np.unique(np.linspace(0, len(alive) - 1, min(_QUERIES, len(alive))).astype(np.int64))]
-        queries = _moved(collection.gather(rows))
+        queries = _moved(gather_one_by_one(collection, rows))
         k = min(10, len(alive))
         exact = scan(collection, queries, k, collection.alive(), one_by_one(collection)).scores
     trials = []

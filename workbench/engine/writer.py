@@ -162,6 +162,7 @@ class _Writer:
     def _finish(self, message: wire.Finish) -> None:
         with self._meter.doing(Activity.COMMIT):
             self._tell(self._collection.flush())
+        let_go()
         index: dict[str, str | float | None] = {}
         if message.build_index:
             options = self._spec.index
@@ -172,10 +173,9 @@ class _Writer:
                     index = self._collection.build_index(
                         options.kind, rescore=options.rescore, nprobe=options.nprobe, sample=options.sample
                     )
-            if options.text == "yes":  # after the vectors', which take more memory the more there was before
+            if options.text == "yes":  # after the vectors', whose index takes most memory: words leave some behind
                 from workbench.collection.text_build import update
 
-                let_go()
                 with self._meter.doing(Activity.WRITE):  # what it takes does not depend on the kind of index
                     update(self._collection)
         self._link.send(wire.Finished(index))
